@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, future, stream};
 use sharing::{
     decide::ImageDecision,
-    domain::{ImageId, some_of},
+    domain::ImageId,
     facts::{Before, Failure},
     needs::Publication,
     outcome::StepState,
@@ -51,24 +51,17 @@ pub async fn carry_out<'a>(
     dry_run: bool,
     deadline: Instant,
 ) -> Vec<ImageResult<'a>> {
-    let aws = &writer.aws.until(deadline);
-    let writer = Writer { aws, ..writer };
-    // A step waits for its turn here and not in the client, so that it checks the time when it really starts.
-    let turns = &Semaphore::new(aws.calls_at_once());
-    stream::iter(plans)
-        .map(async |(decision, steps)| {
-            let steps = if dry_run { planned(steps) } else { run(writer, steps, turns, deadline).await };
-            ImageResult { decision, steps, lost: Vec::new() }
-        })
-        .buffered(CONCURRENCY)
-        .collect()
-        .await
+    let taken = if dry_run {
+        plans.into_iter().map(|(decision, steps)| (decision, planned(steps))).collect()
+    } else {
+        run_each(writer, plans, deadline).await
+    };
+    taken.into_iter().map(|(decision, steps)| ImageResult { decision, steps, lost: Vec::new() }).collect()
 }
 
 /// Carries out steps that belong to no image.
 pub async fn carry_out_steps(writer: Writer<'_>, steps: Vec<Step>, deadline: Instant) -> Vec<StepResult> {
-    let aws = &writer.aws.until(deadline);
-    run(Writer { aws, ..writer }, steps, &Semaphore::new(aws.calls_at_once()), deadline).await
+    run_each(writer, vec![((), steps)], deadline).await.into_iter().flat_map(|((), taken)| taken).collect()
 }
 
 /// Carries out more steps, after those in the results.
@@ -77,16 +70,24 @@ pub async fn carry_on<'a>(
     further: Vec<(ImageResult<'a>, Vec<Step>)>,
     deadline: Instant,
 ) -> Vec<ImageResult<'a>> {
-    let (plans, taken): (Vec<_>, Vec<_>) = further
-        .into_iter()
-        .map(|(ImageResult { decision, steps, lost }, further)| ((decision, further), (steps, lost)))
-        .unzip();
-    let mut results = carry_out(writer, plans, false, deadline).await;
-    for (result, (mut taken, lost)) in results.iter_mut().zip(taken) {
-        taken.append(&mut result.steps);
-        (result.steps, result.lost) = (taken, lost);
-    }
-    results
+    let add = |(mut result, taken): (ImageResult<'a>, Vec<StepResult>)| {
+        result.steps.extend(taken);
+        result
+    };
+    run_each(writer, further, deadline).await.into_iter().map(add).collect()
+}
+
+/// Carries out the steps of each image, and returns what became of them beside it.
+async fn run_each<T>(writer: Writer<'_>, plans: Vec<(T, Vec<Step>)>, deadline: Instant) -> Vec<(T, Vec<StepResult>)> {
+    let aws = &writer.aws.until(deadline);
+    let writer = Writer { aws, ..writer };
+    // A step waits for its turn here and not in the client, so that it checks the time when it really starts.
+    let turns = &Semaphore::new(aws.calls_at_once());
+    stream::iter(plans)
+        .map(async |(of, steps)| (of, run(writer, steps, turns, deadline).await))
+        .buffered(CONCURRENCY)
+        .collect()
+        .await
 }
 
 /// The steps as a dry run reports them.
@@ -116,21 +117,13 @@ async fn take_or_split(writer: Writer<'_>, step: Step, turns: &Semaphore, deadli
     let mut waiting = vec![step];
     let mut splits: usize = 0;
     while let Some(step) = waiting.pop() {
-        let result = take(writer, step, turns, deadline).await;
-        let words = result.error.as_ref().filter(|_| result.is_target_unknown()).map(|error| error.message.clone());
-        let Some(words) = words.filter(|_| splits < MOST_SPLITS) else {
-            results.push(result);
+        let taken = take(writer, step, turns, deadline).await;
+        let Some((unknown, parts)) = taken.split().filter(|_| splits < MOST_SPLITS) else {
+            results.push(taken);
             continue;
         };
         splits = splits.saturating_add(1);
-        let (unknown, parts) = result.step.without_unknown(&words);
-        results.extend(unknown.map(|step| {
-            let error = result.error.map(|error| Failure {
-                message: format!("AWS does not know {}: {words}", some_of(step.adds().iter().chain(&step.removes()))),
-                ..error
-            });
-            StepResult { step, error, ..result }
-        }));
+        results.extend(unknown);
         for part in &parts {
             log_step(part);
         }

@@ -7,6 +7,7 @@ mod closing_look;
 mod copies;
 mod copy_records;
 mod desk;
+mod further;
 mod plan_log;
 mod publishing;
 mod pursue;

@@ -9,13 +9,16 @@ use sharing::{
     facts::{Image, Reading},
     outcome::{Outcome, Status},
     read_plan::{Need, sources_of_uncovered},
-    records::{Record, RecordName, Recorded},
+    records::{Record, RecordName},
     report::{failed, refused},
     request::{Action, Asked, Request},
 };
 use triggers::{ImageEvent, StateInEvent};
 
-use super::pursue::pursue;
+use super::{
+    pursue::pursue,
+    stopped::{Stopped, read_named},
+};
 use crate::{
     deployment::{Deployment, Run},
     observe::read_sources,
@@ -99,21 +102,17 @@ pub(crate) async fn expire(
 ) -> Outcome {
     let outcome = Outcome { action: Some(Action::Revoke), dry_run, ..Outcome::new(request_id, Status::Completed) };
     let nothing = |outcome: Outcome, why: String| Outcome { warnings: vec![why], ..outcome };
-    let named = RecordName::Expiry(name.clone());
     let Some(records) = deployment.record_store() else {
         return nothing(outcome, "this deployment has no records, so no share expires here".to_owned());
     };
-    let expiry = match records.read(&deployment.aws.until(run.deadline), &named).await {
-        Ok(Recorded::Record(Record::Expiry(expiry))) => expiry,
-        Ok(Recorded::Record(Record::Copy(_) | Record::Ask(_) | Record::Decision(_)) | Recorded::Nothing) => {
+    let expiry = match read_named(deployment, records, run, &RecordName::Expiry(name.clone())).await {
+        Ok(Some(Record::Expiry(expiry))) => expiry,
+        Ok(Some(Record::Copy(_) | Record::Ask(_) | Record::Decision(_)) | None) => {
             return nothing(outcome, format!("there is no record {name}; nothing is due"));
         }
-        Ok(Recorded::Nobodys { why }) => {
-            let warning = format!("{name} is nobody's record ({why}); nothing is done because of it");
-            let nobodys_records = BTreeMap::from([(named, why)]);
-            return nothing(Outcome { nobodys_records, ..outcome }, warning);
-        }
-        Err(error) => return failed(outcome, error.failure),
+        // This failure is published, unlike those of other hints: somebody has access for longer than was decided.
+        Err(Stopped::Failed(error)) => return failed(outcome, error),
+        Err(stopped) => return stopped.hinted(outcome),
     };
     let request = match decide::due(&expiry, run.now, dry_run) {
         Ok(request) => request,

@@ -9,16 +9,12 @@ use sharing::{
 };
 use tokio::time::Instant;
 
-use super::plan_log::log_plan;
-use crate::{
-    carry_out::{Writer, carry_on},
-    observe::grants_again,
-};
+use super::further::take_further;
+use crate::{carry_out::Writer, observe::grants_again};
 
 /// Takes the closing look at the keys of the images whose records were deleted.
 pub(super) async fn take<'a>(
     writer: Writer<'_>,
-    request_id: &str,
     case: &Case<'_>,
     facts: &Facts,
     results: Vec<ImageResult<'a>>,
@@ -29,9 +25,5 @@ pub(super) async fn take<'a>(
         return results;
     }
     let listed = grants_again(&writer.aws.until(deadline), case, keys).await;
-    let further = revokes(case, facts, results, &listed);
-    for (_, steps) in &further {
-        log_plan(request_id, steps, false);
-    }
-    carry_on(writer, further, deadline).await
+    take_further(writer, case.request_id, revokes(case, facts, results, &listed), deadline).await
 }

@@ -1,19 +1,17 @@
 //! Owns what happens after a hint about a share that waits for a copy: the request of its record is made again, with
 //! the present allowlist.
 
-use std::collections::BTreeMap;
-
 use sharing::{
     allowlist::{Allowlist, Loaded},
-    decide::{self, Authority, Decision, ImageDecision},
+    decide::{self, Authority, ImageDecision},
     domain::CopyName,
     facts::{CopyRecord, Facts},
     fate::{self, CopyFate},
     outcome::{Announcement, Outcome, Status},
     plan::end,
     progress::why_not_done,
-    records::{Record, RecordName, Recorded},
-    report::{failed, give_up_waiting},
+    records::{Record, RecordName},
+    report::give_up_waiting,
     request::Action,
 };
 use triggers::{ImageEvent, StateInEvent};
@@ -22,6 +20,7 @@ use super::{
     copy_records::of_record,
     plan_log::log_plan,
     pursue::{Pursued, act, pursue},
+    stopped::read_named,
 };
 use crate::{
     carry_out::{Writer, carry_out_steps},
@@ -35,18 +34,12 @@ pub(crate) async fn share_copied(name: &CopyName, request_id: &str, deployment: 
     let Some(records) = deployment.record_store() else {
         return nothing(outcome, "this deployment has no records, so no share waits here".to_owned());
     };
-    let named = RecordName::Copy(name.clone());
-    let record = match records.read(&deployment.aws.until(run.deadline), &named).await {
-        Ok(Recorded::Record(Record::Copy(record))) => record,
-        Ok(Recorded::Record(Record::Expiry(_) | Record::Ask(_) | Record::Decision(_)) | Recorded::Nothing) => {
+    let record = match read_named(deployment, records, run, &RecordName::Copy(name.clone())).await {
+        Ok(Some(Record::Copy(record))) => record,
+        Ok(Some(Record::Expiry(_) | Record::Ask(_) | Record::Decision(_)) | None) => {
             return nothing(outcome, format!("there is no record {name}; nothing waits"));
         }
-        Ok(Recorded::Nobodys { why }) => {
-            let warning = format!("{name} is nobody's record ({why}); nothing is done because of it");
-            let nobodys_records = BTreeMap::from([(named, why)]);
-            return nothing(Outcome { nobodys_records, ..outcome }, warning);
-        }
-        Err(error) => return Outcome { announcement: Announcement::Never, ..failed(outcome, error.failure) },
+        Err(stopped) => return stopped.hinted(outcome),
     };
     let loaded = deployment.allowlist.load_for(Action::Share, &deployment.aws, run.now, run.deadline).await;
     let Pursued { outcome, attempt } = match loaded {
@@ -91,9 +84,8 @@ async fn repeat(
         return Box::pin(pursue(deployment, case, run, outcome)).await;
     };
     // No rule allows the requester this action any more.
-    let decision = Decision::Refused(refusals);
-    let decision = ImageDecision { image_id, rule: None, targets: Vec::new(), decision, warnings: Vec::new() };
-    act(deployment, &deployment.aws, &case, (&Facts::default(), vec![decision]), run, outcome).await
+    let refused = ImageDecision::refused(image_id, refusals);
+    act(deployment, &deployment.aws, &case, (&Facts::default(), vec![refused]), run, outcome).await
 }
 
 /// The records of shares that wait for a copy whose state has changed. If they can't be found, their own hints come later.

@@ -9,7 +9,6 @@ use sharing::{
     decide::Case,
     facts::CopyRecord,
     outcome::{Announcement, Outcome, Status},
-    plan::Step,
     progress::ImageResult,
     records::RecordName,
     report::failed,
@@ -17,8 +16,8 @@ use sharing::{
 };
 use tokio::time::Instant;
 
-use super::plan_log::log_plan;
-use crate::carry_out::{Writer, carry_on};
+use super::further::take_further;
+use crate::carry_out::Writer;
 
 /// Deletes the records of shares that wait in vain, and writes those again that have to be there and are gone.
 pub(super) async fn take<'a>(
@@ -27,7 +26,7 @@ pub(super) async fn take<'a>(
     results: Vec<ImageResult<'a>>,
     deadline: Instant,
 ) -> Vec<ImageResult<'a>> {
-    let results = write(writer, case, deletions(case.hint, results), deadline).await;
+    let results = take_further(writer, case.request_id, deletions(case.hint, results), deadline).await;
     let (names, Some(records)) = (names_to_read(&results), writer.records) else { return results };
     if names.is_empty() {
         return results;
@@ -38,19 +37,7 @@ pub(super) async fn take<'a>(
         let read = records.read(aws, &RecordName::Copy(name.clone())).await;
         seen.insert(name, read.map_err(|error| error.failure));
     }
-    write(writer, case, write_again(results, &seen), deadline).await
-}
-
-async fn write<'a>(
-    writer: Writer<'_>,
-    case: &Case<'_>,
-    further: Vec<(ImageResult<'a>, Vec<Step>)>,
-    deadline: Instant,
-) -> Vec<ImageResult<'a>> {
-    for (_, steps) in &further {
-        log_plan(case.request_id, steps, false);
-    }
-    carry_on(writer, further, deadline).await
+    take_further(writer, case.request_id, write_again(results, &seen), deadline).await
 }
 
 /// The outcomes of earlier requests whose records a later one deleted: nobody else tells them.

@@ -8,12 +8,15 @@ use sharing::{
     outcome::{Announcement, Outcome, Refusal, Status},
     plan::Step,
     progress::why_not_done,
-    records::{ApprovalAnswer, ApprovalDecision, Ask, Record, RecordName, Recorded},
+    records::{ApprovalAnswer, ApprovalDecision, Ask, Record, RecordName},
     report::{failed, refused},
     request::{Action, Asked},
 };
 
-use super::{plan_log::log_plan, stopped::Stopped};
+use super::{
+    plan_log::log_plan,
+    stopped::{Stopped, read_named},
+};
 use crate::{
     aws::Aws,
     carry_out::{Writer, carry_out_steps},
@@ -33,26 +36,17 @@ impl Desk<'_> {
         self.deployment.aws.until(self.run.deadline)
     }
 
-    /// The record of this name, if there is one.
-    async fn read(&self, name: &RecordName) -> Result<Option<Record>, Stopped> {
-        match self.store.read(&self.aws(), name).await {
-            Ok(Recorded::Record(record)) => Ok(Some(record)),
-            Ok(Recorded::Nothing) => Ok(None),
-            Ok(Recorded::Nobodys { why }) => {
-                let failure = self.store.taken(name, &why).failure;
-                Err(Stopped::Taken(name.clone(), why, failure))
-            }
-            Err(error) => Err(Stopped::Failed(error.failure)),
-        }
+    async fn read(&self, name: RecordName) -> Result<Option<Record>, Stopped> {
+        read_named(self.deployment, self.store, self.run, &name).await
     }
 
     pub(super) async fn read_ask(&self, name: &AskName) -> Result<Option<Ask>, Stopped> {
-        let record = self.read(&RecordName::Ask(name.clone())).await?;
+        let record = self.read(RecordName::Ask(name.clone())).await?;
         Ok(if let Some(Record::Ask(ask)) = record { Some(*ask) } else { None })
     }
 
     pub(super) async fn read_decision(&self, name: &DecisionName) -> Result<Option<ApprovalDecision>, Stopped> {
-        let record = self.read(&RecordName::Decision(name.clone())).await?;
+        let record = self.read(RecordName::Decision(name.clone())).await?;
         Ok(if let Some(Record::Decision(decision)) = record { Some(*decision) } else { None })
     }
 

@@ -5,7 +5,7 @@ use sharing::{
     decide::{self, Authority, Case, ImageDecision, Judgements},
     facts::{Facts, Failure},
     outcome::{Outcome, Refusal, Waiting},
-    plan::{give_up, plan, writes},
+    plan::{plans, writes},
     records::Ask,
     report::{self, failed, refused},
     request::Action,
@@ -114,16 +114,7 @@ pub(super) async fn act(
     mut outcome: Outcome,
 ) -> Pursued {
     let (request, deadline) = (case.request, run.deadline);
-    let ended = give_up(case, &decisions);
-    let is_stopped = decisions.iter().any(|decision| decision.stops_whole(request.action));
-    let plans: Vec<_> = decisions
-        .into_iter()
-        .map(|decision| {
-            let image = facts.images.get(decision.image_id).filter(|_| !is_stopped);
-            let steps = image.map(|image| plan(case, &decision, image, facts)).unwrap_or_default();
-            (decision, steps.into_iter().chain(ended.clone()).collect::<Vec<_>>())
-        })
-        .collect();
+    let plans = plans(case, facts, decisions);
     for (_, steps) in &plans {
         log_plan(run.request_id, steps, request.dry_run);
     }
@@ -134,11 +125,11 @@ pub(super) async fn act(
     if is_looked_at_again {
         results = second_look::take(writer, case, facts, results, deadline).await;
     }
-    if request.action == Action::Share && !is_stopped {
-        results = publishing::take(writer, (run.request_id, case.account), results, request.dry_run, deadline).await;
+    if request.action == Action::Share {
+        results = publishing::take(writer, case, results, deadline).await;
     }
     if request.action.takes_away() && !request.dry_run && matches!(case.authority, Authority::Requester(_)) {
-        results = closing_look::take(writer, run.request_id, case, facts, results, deadline).await;
+        results = closing_look::take(writer, case, facts, results, deadline).await;
         results = withdrawn::take(writer, case, facts, results, deadline).await;
     }
     if !request.dry_run {

@@ -11,10 +11,10 @@ use sharing::{
 };
 use tokio::time::Instant;
 
-use super::{plan_log::log_plan, time_limits::looking_deadline};
+use super::{further::take_further, time_limits::looking_deadline};
 use crate::{
     aws::Aws,
-    carry_out::{Writer, carry_on},
+    carry_out::Writer,
     observe::{grant_id, look_again, needed_elsewhere},
 };
 
@@ -41,11 +41,7 @@ pub(super) async fn take<'a>(
         let id = grant_id(&reading, case.account, &step).await;
         grant_ids.push((step, id));
     }
-    let further = lost.undo(results, &needed, &grant_ids);
-    for (_, steps) in &further {
-        log_plan(case.request_id, steps, false);
-    }
-    carry_on(writer, further, deadline).await
+    take_further(writer, case.request_id, lost.undo(results, &needed, &grant_ids), deadline).await
 }
 
 /// The create volume permissions that stay when shares are undone, because other shares need them.

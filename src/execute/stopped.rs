@@ -1,4 +1,5 @@
-//! Owns [`Stopped`]: why nothing is asked or decided, and how that is reported.
+//! Owns [`Stopped`]: why nothing is asked or decided, such as that the record that was named is nobody's; and how that is
+//! reported.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +7,32 @@ use sharing::{
     attempt::Attempt,
     facts::Failure,
     outcome::{Announcement, Outcome, Refusal},
-    records::RecordName,
+    records::{Record, RecordName, Recorded},
     report::{failed, refused},
 };
+
+use crate::{
+    deployment::{Deployment, Run},
+    records::RecordStore,
+};
+
+/// Reads the record of this name, if there is one.
+pub(super) async fn read_named(
+    deployment: &Deployment,
+    store: &RecordStore,
+    run: &Run<'_>,
+    name: &RecordName,
+) -> Result<Option<Record>, Stopped> {
+    match store.read(&deployment.aws.until(run.deadline), name).await {
+        Ok(Recorded::Record(record)) => Ok(Some(record)),
+        Ok(Recorded::Nothing) => Ok(None),
+        Ok(Recorded::Nobodys { why }) => {
+            let failure = store.taken(name, &why).failure;
+            Err(Stopped::Taken(name.clone(), why, failure))
+        }
+        Err(error) => Err(Stopped::Failed(error.failure)),
+    }
+}
 
 /// Why nothing is asked or decided.
 pub(super) enum Stopped {

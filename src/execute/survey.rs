@@ -9,8 +9,8 @@ use sharing::{
     outcome::{Outcome, Status},
     read_plan::{Need, sources_of_uncovered},
     records::RecordName,
-    report::{failed, failed_by},
-    request::{NextToken, Request},
+    report::{add_images, failed, failed_by, surveyed},
+    request::Request,
 };
 use tokio::time::Instant;
 
@@ -22,12 +22,6 @@ use crate::{
 
 /// The number of images that are read together. Their findings are kept if time runs out later.
 const IMAGES_AT_ONCE: usize = 10;
-
-/// With this many findings an answer is full: the next answer has the others.
-const FULL: usize = 500;
-
-/// With this many rows it is full, too.
-const FULL_OF_ROWS: usize = 1_000;
 
 /// Audits the owned images after the request's `nextToken`. A repair also fixes what this function itself created.
 pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_>, outcome: Outcome) -> Outcome {
@@ -46,74 +40,30 @@ pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_
             Err(error) => return failed(outcome, error),
         }
     }
-    let place = asked.next_token.clone();
-    let mut progress = Progress { total, place, findings: 0, rows: 0, unread: Vec::new(), is_any_read: false };
+    let mut so_far = Surveyed::from(asked.next_token.clone());
     let mut longest = Duration::ZERO;
     loop {
-        let after = progress.place.as_ref().map_or(Bound::Unbounded, |place| Bound::Excluded(&place.after));
+        let after = so_far.next.as_ref().map_or(Bound::Unbounded, |place| Bound::Excluded(&place.after));
         let image_ids: Vec<_> = images.range((after, Bound::Unbounded)).take(IMAGES_AT_ONCE).cloned().collect();
         if image_ids.is_empty() {
-            return Progress { place: None, ..progress }.end();
+            return surveyed(total, Surveyed { next: None, ..so_far });
         }
-        let is_full = progress.findings >= FULL || progress.rows >= FULL_OF_ROWS;
-        if is_full || run.deadline.saturating_duration_since(Instant::now()) < longest {
-            return progress.end();
+        if so_far.is_full() || run.deadline.saturating_duration_since(Instant::now()) < longest {
+            return surveyed(total, so_far);
         }
         let begun = Instant::now();
-        let is_first = progress.place == asked.next_token;
-        let request = Request { image_ids, next_token: progress.place.clone(), ..asked.clone() };
+        let is_first = so_far.next == asked.next_token;
+        let request = Request { image_ids, next_token: so_far.next.clone(), ..asked.clone() };
         match survey_some(deployment, Case { request: &request, ..case }, run, &outcome, is_first).await {
-            Ok((part, surveyed)) => progress.add(part, surveyed),
+            Ok((part, more)) => {
+                add_images(&mut total, part);
+                so_far.add(more);
+            }
             Err(failures) if is_first => return failed_by(outcome, failures),
             // The findings so far are kept. The next request begins with the images that failed.
-            Err(_) => return progress.end(),
+            Err(_) => return surveyed(total, so_far),
         }
         longest = longest.max(begun.elapsed());
-    }
-}
-
-/// The images that were surveyed so far.
-struct Progress {
-    /// Their outcome.
-    total: Outcome,
-    /// Where the survey continues.
-    place: Option<NextToken>,
-    /// The number of their findings.
-    findings: usize,
-    /// The number of their rows.
-    rows: usize,
-    /// What could not be read about them, but may be read by a retry.
-    unread: Vec<Failure>,
-    /// Whether everything about at least one image was read.
-    is_any_read: bool,
-}
-
-impl Progress {
-    /// Adds more images.
-    fn add(&mut self, part: Outcome, surveyed: Surveyed) {
-        add(&mut self.total, part);
-        self.place = surveyed.next;
-        self.findings = self.findings.saturating_add(surveyed.findings);
-        self.rows = self.rows.saturating_add(surveyed.rows);
-        self.unread.extend(surveyed.unread);
-        self.is_any_read |= surveyed.is_any_read;
-    }
-
-    /// The outcome of the request. What could not be read about some images is a warning, because a fault of one image must
-    /// not prevent the audit of the others. If no image could be read, the request fails, and a retry may help.
-    fn end(self) -> Outcome {
-        let Self { mut total, place, unread, is_any_read, findings: _, rows: _ } = self;
-        if !unread.is_empty() && !is_any_read {
-            return failed_by(total, unread);
-        }
-        for failure in unread {
-            if !total.warnings.contains(&failure.message) {
-                total.warnings.push(failure.message);
-            }
-        }
-        // If there are more images, continuing with these is more useful than a retry, which begins again before the
-        // images that were surveyed.
-        Outcome { retryable: total.retryable && place.is_none(), next_token: place, ..total }
     }
 }
 
@@ -169,7 +119,7 @@ async fn survey_some(
     let mut part = Box::pin(act(deployment, &aws, &case, (&facts, decisions), run, outcome.clone())).await.outcome;
     // Each expiry reads AWS again and has a plan of its own: the facts of the survey are old by now.
     for record in &surveyed.overdue {
-        part.absorb(Box::pin(expire(record, &outcome.request_id, case.request.dry_run, deployment, run)).await);
+        part.absorb(Box::pin(expire(record, run.request_id, case.request.dry_run, deployment, run)).await);
     }
     Ok((part, surveyed))
 }
@@ -177,15 +127,4 @@ async fn survey_some(
 /// Whether so little time is left that no call is retried.
 fn is_nearly_over(deadline: Instant) -> bool {
     deadline.saturating_duration_since(Instant::now()) < Duration::from_secs(1)
-}
-
-/// Adds the findings of more images. A finding about a deregistered image is reported with every image on the same key,
-/// so duplicates are removed.
-fn add(total: &mut Outcome, mut part: Outcome) {
-    part.images.retain(|row| !total.images.iter().any(|earlier| earlier.subject() == row.subject()));
-    if let (Some(found), Some(earlier)) = (&mut part.findings, &total.findings) {
-        found.retain(|finding| !earlier.contains(finding));
-    }
-    part.warnings.retain(|warning| !total.warnings.contains(warning));
-    total.absorb(part);
 }

@@ -11,10 +11,10 @@ use sharing::{
 };
 use tokio::time::Instant;
 
-use super::plan_log::log_plan;
+use super::further::take_further;
 use crate::{
     aws::Aws,
-    carry_out::{Writer, carry_on},
+    carry_out::Writer,
     observe::{copies_again, grants_again, needed_elsewhere},
 };
 
@@ -36,10 +36,9 @@ pub(super) async fn take<'a>(
         for (source, of_source) in withdrawn(&result) {
             steps.extend(remove(aws, case, facts, &mut result, (source, of_source)).await);
         }
-        log_plan(case.request_id, &steps, false);
         further.push((result, steps));
     }
-    carry_on(writer, further, deadline).await
+    take_further(writer, case.request_id, further, deadline).await
 }
 
 /// The steps that remove the permissions from the images that are made from this one.

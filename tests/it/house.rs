@@ -26,6 +26,16 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 /// Checks that none of `words` stands in the code (not the comments) of the function's files for which `is_bound` is true.
 #[track_caller]
 fn absent(words: &[&str], is_bound: impl Fn(&str) -> bool) {
+    each_line(is_bound, |name, line| {
+        for word in words {
+            assert!(!line.contains(word), "{name} has {word}: {line}");
+        }
+    });
+}
+
+/// Looks at each line of code (not the comments and tests) of the function's files for which `is_bound` is true.
+#[track_caller]
+fn each_line(is_bound: impl Fn(&str) -> bool, look: impl Fn(&str, &str)) {
     let source = root().join("src");
     let mut looked_at = 0;
     for path in files(&source, "rs") {
@@ -37,9 +47,7 @@ fn absent(words: &[&str], is_bound: impl Fn(&str) -> bool) {
         let text = std::fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
         for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
-            for word in words {
-                assert!(!line.contains(word), "{name} has {word}: {line}");
-            }
+            look(&name, line);
         }
     }
     assert!(looked_at > 0, "no file was looked at");
@@ -78,6 +86,93 @@ fn aws_is_written_to_only_where_a_plan_is_carried_out() {
     let carries_out = |name: &str| name == "carry_out.rs" || name.starts_with("carry_out/");
     absent(&writes, |name| !carries_out(name) && !is_record(name) && !name.starts_with("aws/"));
     absent(&["records.create(", "records.delete("], |name| !carries_out(name));
+}
+
+/// The fields of outcomes, of their rows, and of what was decided and done, each with the names by which other values are known
+/// that have a field of the same name.
+const REPORTED: [(&str, &[&str]); 25] = [
+    ("result", &[]),
+    ("retryable", &[]),
+    ("refusals", &[]),
+    ("errors", &[]),
+    ("warnings", &[]),
+    ("findings", &[]),
+    ("rows", &["asked", "request"]),
+    ("images", &["facts"]),
+    ("targets", &["request"]),
+    ("approval", &["case"]),
+    ("approvals", &[]),
+    ("announcement", &[]),
+    ("decided", &[]),
+    ("changed", &[]),
+    ("is_changed", &[]),
+    ("failures", &[]),
+    ("deleted", &[]),
+    ("decision", &[]),
+    ("steps", &[]),
+    ("lost", &[]),
+    ("state", &["event", "image"]),
+    ("error", &[]),
+    ("is_uncertain", &[]),
+    ("grant_id", &[]),
+    ("copy_id", &[]),
+];
+
+/// What a line of code asks of an outcome, or of what was decided and done. To make one and to add to one asks nothing.
+fn asked_of_a_report(line: &str) -> Option<String> {
+    let is_made = |word: &str| {
+        ["Outcome::new(", "result: Status::", "let result = ", "StepResult::new("]
+            .iter()
+            .any(|made| line.contains(made))
+            && !["==", "!=", "matches!", "| "].iter().any(|how| line.contains(&format!("{how}{word}")))
+    };
+    let word = ["Status::", "StepState::"].into_iter().find(|word| {
+        let is_it = line.match_indices(word).any(|(at, _)| !line[..at].ends_with(char::is_alphanumeric));
+        is_it && !is_made(word)
+    });
+    let taken_apart = ["let Outcome {", "let ImageResult {", "let StepResult {", "let Attempt {", "|ImageResult {"];
+    let rows = ["ImageRow", "TargetRow", "TargetState", "StepRow", "attempt."];
+    let asked = taken_apart.into_iter().chain(rows).find(|word| line.contains(word));
+    let field = REPORTED.iter().find(|(field, others)| {
+        let field = format!(".{field}");
+        line.match_indices(&field).any(|(at, _)| {
+            let (before, after) = (&line[..at], &line[at + field.len()..]);
+            let of = before.rsplit(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap();
+            let is_whole = !after.starts_with(|next: char| next.is_alphanumeric() || next == '_' || next == '(');
+            let is_added_to = [".extend(", ".push(", " = "].iter().any(|added| after.starts_with(added));
+            is_whole && !is_added_to && !others.contains(&of)
+        })
+    });
+    word.or(asked).map(str::to_owned).or(field.map(|(field, _)| format!(".{field}")))
+}
+
+/// What happens next is decided in `sharing`, from what was decided and done: otherwise a word for people would decide, and no
+/// test without AWS could show it.
+#[test]
+fn whoever_carries_out_asks_nothing_of_what_it_reports() {
+    for (line, is_asking) in [
+        ("if outcome.result == Status::Failed {", true),
+        ("Status::Refused | Status::Failed => {}", true),
+        ("let is_changed = outcome.images.iter().any(|row| row.changed);", true),
+        ("match (outcome.result, outcome.errors.pop()) {", true),
+        ("let Outcome { errors, .. } = outcome;", true),
+        ("if taken.state == StepState::Done {", true),
+        ("match &result.decision.decision {", true),
+        ("if attempt.may_succeed_later() {", true),
+        ("    .retryable", true),
+        ("Outcome { result: Status::Planned, ..outcome }", false),
+        ("outcome.warnings.push(why);", false),
+        ("let image = facts.images.get(id);", false),
+        ("StepResult::new(step, StepState::Skipped)", false),
+        ("matches!(image.state, ImageState::Pending | ImageState::Available)", false),
+        ("match fate::of_copy(&attempt, &record, run.now) {", false),
+    ] {
+        assert_eq!(asked_of_a_report(line).is_some(), is_asking, "{line}: {:?}", asked_of_a_report(line));
+    }
+    each_line(
+        |name| name.starts_with("execute") || name.starts_with("carry_out"),
+        |name, line| assert_eq!(asked_of_a_report(line), None, "{name}: {line}"),
+    );
 }
 
 #[test]

@@ -203,11 +203,11 @@ impl Condition {
             // Whether an empty set counts as there is not documented.
             return if values.is_empty() { Truth::Unknown } else { any_flag(wanted, false) };
         }
-        // With these operators an empty text counts as no value:
-        // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN>
+        // For a set operator an empty text is "a null dataset": ForAllValues returns true, ForAnyValue returns false.
+        // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html>
         let no_values = matches!(values.as_slice(), [ContextValue::Exactly(text)] if text.is_empty());
-        if self.set == SetOperator::ForAllValues && no_values {
-            return Truth::True;
+        if no_values && self.set != SetOperator::None {
+            return (self.set == SetOperator::ForAllValues).into();
         }
         let mut each = values.iter().map(|value| (value, self.value_passes(value, fact, unknown)));
         match self.set {

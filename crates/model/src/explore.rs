@@ -1,16 +1,23 @@
 //! Owns the explorer: every interleaving of a scene's invocations, with every answer, breadth first, so that the trace to
 //! a state is the shortest.
 
-use std::collections::{HashMap, VecDeque, hash_map::Entry};
+use std::collections::{BTreeMap, HashMap, VecDeque, hash_map::Entry};
 
-use sharing::{allowlist::Allowlist, facts::Failure, outcome::ErrorCode};
+use sharing::{
+    facts::Failure,
+    outcome::{ErrorCode, Status},
+    plan::Step,
+    records::RecordName,
+};
 
 use crate::{
-    invocation::{Planted, invoke},
-    kept::{Kept, Lag},
-    scenes::{Actor, Kind, Scene},
+    invocation::{Planted, Trigger, invoke},
+    kept::{Event, Kept, Lag},
+    kinds::{Actor, Whose},
+    pool::Word,
+    scenes::{Aftermath, End, Scene},
     script::{Answer, Answers, Asked, Call, Ended, Pools, Script},
-    world::{self, LONGEST, time_at},
+    world::{self, Allowlists, LONGEST, time_at},
 };
 
 /// The number of invocations that run at the same time, at most.
@@ -23,6 +30,9 @@ pub struct Limits {
     pub crashes: u8,
     /// The number of writes that fail: the write is not made, or it is made and the answer is lost.
     pub faults: u8,
+    /// The number of events that need not come to pass: a copy fails or is deregistered, its source is, or its rule is
+    /// taken away.
+    pub events: u8,
     /// Which reads may lag.
     pub lag: Lag,
     /// Whether the reads that an invocation makes at the same time run one after the other, so that there are fewer states.
@@ -40,13 +50,15 @@ pub struct Explored {
     pub ends: usize,
     /// What does not hold, with the shortest trace.
     pub found: Option<Found>,
+    /// What is known not to hold, each with how often it was found and the shortest trace.
+    pub known: BTreeMap<&'static str, (usize, Vec<String>)>,
 }
 
 /// Something that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// What.
-    pub what: String,
+    pub what: &'static str,
     /// How it comes to that.
     pub trace: Vec<String>,
 }
@@ -58,6 +70,9 @@ struct State {
     at: [u32; MOST],
     crashes: u8,
     faults: u8,
+    events: u8,
+    /// The invocations that were killed and are not yet sent again, as bits, where that is not long in coming.
+    owed: u8,
 }
 
 /// The invocations of one request, by their answers.
@@ -86,7 +101,7 @@ impl Tree {
 
     /// Whether it ended, and AWS failed it: then it is sent again.
     fn failed(&self, at: u32) -> bool {
-        let of_aws = |failure: &Failure| failure.code != ErrorCode::ExpiryLost;
+        let of_aws = |failure: &Failure| failure.retryable && failure.code != ErrorCode::ExpiryLost;
         self.node(at).next.as_ref().is_ok_and(|ended| ended.failures.iter().any(of_aws))
     }
 
@@ -97,56 +112,65 @@ impl Tree {
     }
 }
 
+/// How often the hint of each record comes until nothing is left, at most.
+const MOST_HINTS: usize = 6;
+
 /// What the scenes of one explorer have in common: each invocation is run once for the same answers.
 #[derive(Debug)]
 pub struct Explorer {
     planted: Planted,
-    allowlist: Allowlist,
+    allowlists: Allowlists,
     pools: Pools,
-    trees: HashMap<Kind, Tree>,
+    trees: HashMap<Whose, Tree>,
     kept: Vec<Kept>,
     places: HashMap<Kept, u32>,
+    aftermaths: HashMap<u32, Aftermath>,
 }
 
 impl Explorer {
     /// An explorer of invocations with this fault.
     pub fn new(planted: Planted) -> Self {
-        let (trees, places) = (HashMap::new(), HashMap::new());
-        Self { planted, allowlist: world::allowlist(), pools: Pools::default(), trees, kept: Vec::new(), places }
+        let (trees, places, aftermaths) = Default::default();
+        let (allowlists, pools) = (world::allowlists(), Pools::default());
+        Self { planted, allowlists, pools, trees, kept: Vec::new(), places, aftermaths }
     }
 
-    /// Explores a scene. Ends with the first thing that does not hold.
+    /// Explores a scene. Ends with the first thing that does not hold; what is known not to hold only ends its own trace.
     pub fn explore(&mut self, scene: &Scene, limits: Limits) -> Explored {
         for actor in &scene.actors {
-            if self.trees.entry(actor.kind).or_default().nodes.is_empty() {
-                self.add(actor, Answers::default());
-            }
+            self.begin(actor.whose, (&actor.trigger, &actor.id));
         }
         Run { explorer: self, scene, limits, known: HashMap::new(), order: Vec::new() }.explore()
     }
 
+    fn begin(&mut self, whose: Whose, what: (&Trigger, &str)) {
+        if self.trees.entry(whose).or_default().nodes.is_empty() {
+            self.add(whose, what, Answers::default());
+        }
+    }
+
     /// Runs an invocation with these answers, if it was not run with them before.
-    fn add(&mut self, actor: &Actor, answers: Answers) -> u32 {
-        if let Some(place) = self.trees[&actor.kind].places.get(&answers) {
+    fn add(&mut self, whose: Whose, what: (&Trigger, &str), answers: Answers) -> u32 {
+        if let Some(place) = self.trees[&whose].places.get(&answers) {
             return *place;
         }
         let script = Script::new(&answers, &self.pools);
-        let next = invoke(&script, &actor.trigger, &self.allowlist, self.planted);
-        let Tree { nodes, places } = self.trees.get_mut(&actor.kind).unwrap();
+        let next = invoke(&script, what, &self.allowlists, self.planted);
+        let Tree { nodes, places } = self.trees.get_mut(&whose).unwrap();
         let place = u32::try_from(nodes.len()).unwrap();
         places.insert(answers.clone(), place);
         nodes.push(Node { answers, next, children: HashMap::new() });
         place
     }
 
-    fn child(&mut self, actor: &Actor, at: u32, answered: &(Call, Answer)) -> u32 {
-        let node = self.trees[&actor.kind].node(at);
+    fn child(&mut self, whose: Whose, what: (&Trigger, &str), at: u32, answered: &(Call, Answer)) -> u32 {
+        let node = self.trees[&whose].node(at);
         if let Some(child) = node.children.get(answered) {
             return *child;
         }
         let (call, answer) = answered.clone();
-        let child = self.add(actor, node.answers.and(call, answer));
-        self.trees.get_mut(&actor.kind).unwrap().nodes[at as usize].children.insert(answered.clone(), child);
+        let child = self.add(whose, what, node.answers.and(call, answer));
+        self.trees.get_mut(&whose).unwrap().nodes[at as usize].children.insert(answered.clone(), child);
         child
     }
 
@@ -158,6 +182,50 @@ impl Explorer {
         self.kept.push(kept.clone());
         self.places.insert(kept, place);
         place
+    }
+
+    /// Pending copies become available, reads catch up, and the hints of the records that are left come.
+    fn aftermath(&mut self, place: u32) -> Aftermath {
+        if let Some(known) = self.aftermaths.get(&place) {
+            return known.clone();
+        }
+        let mut after = Aftermath { kept: self.kept[place as usize].clone(), told: Vec::new() };
+        for _ in 0..MOST_HINTS {
+            let expected = after.kept.events().into_iter().filter(|event| event.is_expected());
+            after.kept = expected.fold(after.kept.clone(), |kept, event| kept.after(event)).caught_up();
+            let hints: Vec<_> = after.kept.schedules.keys().copied().filter(|name| self.is_repeated(*name)).collect();
+            if hints.is_empty() {
+                break;
+            }
+            hints.into_iter().for_each(|name| self.hint(name, &mut after));
+        }
+        self.aftermaths.insert(place, after.clone());
+        after
+    }
+
+    /// Whether the record sends hints until it is deleted.
+    fn is_repeated(&self, name: Word) -> bool {
+        let name: RecordName = self.pools.names.get(name).parse().unwrap();
+        matches!(name, RecordName::Copy(_) | RecordName::Decision(_))
+    }
+
+    /// One hint, from its beginning to its end.
+    fn hint(&mut self, name: Word, after: &mut Aftermath) {
+        let trigger = Trigger::Due(self.pools.names.get(name).parse().unwrap());
+        let (whose, what) = (Whose::Hint(name), (&trigger, "hint"));
+        self.begin(whose, what);
+        let mut at = 0;
+        loop {
+            match self.trees[&whose].node(at).next.clone() {
+                Ok(ended) => return after.told.extend(ended.told),
+                Err(mut calls) => {
+                    let call = calls.remove(0);
+                    let (kept, answer) = after.kept.answers(&call, &self.pools, Lag::default()).remove(0);
+                    after.kept = kept;
+                    at = self.child(whose, what, at, &(call, answer));
+                }
+            }
+        }
     }
 }
 
@@ -173,6 +241,7 @@ enum Label {
     Crashes(usize),
     IsSentAgain(usize),
     TimePasses,
+    Happens(Event),
 }
 
 /// The exploration of one scene.
@@ -189,26 +258,36 @@ impl Run<'_> {
     fn explore(&mut self) -> Explored {
         let kept = self.scene.before(&self.explorer.pools);
         let kept = self.explorer.place(kept);
-        let first = State { kept, at: [0; MOST], crashes: self.limits.crashes, faults: self.limits.faults };
+        let Limits { crashes, faults, events, .. } = self.limits;
+        let first = State { kept, at: [0; MOST], crashes, faults, events, owed: 0 };
         let mut waiting = VecDeque::from([0]);
         self.known.insert(first, 0);
         self.order.push((first, 0, None));
-        let mut explored = Explored { states: 0, steps: 0, ends: 0, found: None };
+        let mut explored = Explored { states: 0, steps: 0, ends: 0, found: None, known: BTreeMap::new() };
         while let Some(place) = waiting.pop_front() {
             let state = self.order[place].0;
             explored.states += 1;
             if let Some(ended) = self.ended(&state) {
                 explored.ends += 1;
-                if let Err(what) = self.scene.check_end(self.kept(&state), &ended, &self.explorer.pools) {
-                    explored.found = Some(Found { what, trace: self.trace(place, None) });
+                let aftermath = self.explorer.aftermath(state.kept);
+                let is_undisturbed = state.crashes == self.limits.crashes && state.faults == self.limits.faults;
+                let (kept, may_lag) = (self.kept(&state), self.limits.lag.ec2);
+                let end = End { kept, ended: &ended, aftermath: &aftermath, is_undisturbed, may_lag };
+                if let Err(what) = self.scene.check_end(&end, &self.explorer.pools)
+                    && !self.is_known(what, (place, None), &mut explored)
+                {
+                    let told = aftermath.told.iter().map(|told| format!("then a hint tells: {told:?}"));
+                    explored.found.iter_mut().for_each(|found| found.trace.extend(told.clone()));
                     return explored;
                 }
             }
             for Move { to, label } in self.moves(&state) {
                 explored.steps += 1;
                 if let Err(what) = self.check_step(&state, &to, &label) {
-                    explored.found = Some(Found { what, trace: self.trace(place, Some(&label)) });
-                    return explored;
+                    if !self.is_known(what, (place, Some(&label)), &mut explored) {
+                        return explored;
+                    }
+                    continue;
                 }
                 let next = self.order.len();
                 if let Entry::Vacant(entry) = self.known.entry(to) {
@@ -221,8 +300,18 @@ impl Run<'_> {
         explored
     }
 
+    /// Takes note of what does not hold, and says whether that is known.
+    fn is_known(&self, what: &'static str, (place, last): (usize, Option<&Label>), explored: &mut Explored) -> bool {
+        if !self.scene.known().contains(&what) {
+            explored.found = Some(Found { what, trace: self.trace(place, last) });
+            return false;
+        }
+        explored.known.entry(what).or_insert_with(|| (0, self.trace(place, last))).0 += 1;
+        true
+    }
+
     fn tree(&self, actor: usize) -> &Tree {
-        &self.explorer.trees[&self.scene.actors[actor].kind]
+        &self.explorer.trees[&self.scene.actors[actor].whose]
     }
 
     fn kept(&self, state: &State) -> &Kept {
@@ -239,7 +328,7 @@ impl Run<'_> {
         actors.map(end).collect()
     }
 
-    fn check_step(&self, from: &State, to: &State, label: &Label) -> Result<(), String> {
+    fn check_step(&self, from: &State, to: &State, label: &Label) -> Result<(), &'static str> {
         let Label::Calls(actor, call, _) = label else { return Ok(()) };
         let (before, after) = (self.kept(from), self.kept(to));
         self.scene.check_step(*actor, call, before, after, &self.explorer.pools)
@@ -255,18 +344,27 @@ impl Run<'_> {
                 moves.push(Move { to, label: Label::IsSentAgain(actor) });
             }
             if state.crashes > 0 && self.tree(actor).is_running(state.at[actor]) {
-                let mut to = State { crashes: state.crashes - 1, ..*state };
+                let owed = state.owed | u8::from(self.scene.is_sent_again_soon()) << actor;
+                let mut to = State { crashes: state.crashes - 1, owed, ..*state };
                 to.at[actor] = 0;
                 moves.push(Move { to, label: Label::Crashes(actor) });
             }
         }
+        for event in self.kept(state).events() {
+            let cost = u8::from(!event.is_expected());
+            if cost <= state.events {
+                let after = self.kept(state).after(event);
+                let to = State { kept: self.explorer.place(after), events: state.events - cost, ..*state };
+                moves.push(Move { to, label: Label::Happens(event) });
+            }
+        }
         let kept = self.kept(state);
-        if kept.clock < self.scene.last_time {
-            let next = time_at(kept.clock + 1);
+        if let Some(place) = self.scene.place_after(kept.clock).filter(|_| state.owed == 0) {
+            let next = time_at(place);
             // Lambda ends an invocation at its deadline.
             let may_run_on = |actor: usize| self.tree(actor).ends_by(state.at[actor]).is_none_or(|end| end >= next);
             if (0..self.scene.actors.len()).all(may_run_on) {
-                let later = kept.later();
+                let later = kept.later(place);
                 let to = State { kept: self.explorer.place(later), ..*state };
                 moves.push(Move { to, label: Label::TimePasses });
             }
@@ -296,20 +394,49 @@ impl Run<'_> {
             .into_iter()
             .map(|(after, answer)| (after, answer, 0))
             .collect();
-        if matches!(call, Call::Write { .. }) && state.faults > 0 {
+        let is_copy = matches!(call, Call::CopyImage { .. });
+        if (is_copy || matches!(call, Call::Write { .. })) && state.faults > 0 {
             answers.extend(answers.clone().into_iter().map(|(after, _, _)| (after, Answer::Lost, 1)));
+            answers.extend(is_copy.then(|| (kept.clone(), Answer::Refused, 1)));
             answers.push((kept, Answer::Failed, 1));
         }
         for (after, answer, faults) in answers {
+            let Actor { whose, trigger, id, .. } = &self.scene.actors[actor];
             let answered = (call.clone(), answer);
-            let child = self.explorer.child(&self.scene.actors[actor], at, &answered);
-            let is_for_good = self.tree(actor).node(child).next.as_ref().is_ok_and(|ended| ended.is_for_good);
-            let after = if is_for_good { after.for_good() } else { after };
-            let mut to = State { kept: self.explorer.place(after), faults: state.faults - faults, ..*state };
+            let child = self.explorer.child(*whose, (trigger, id), at, &answered);
+            let for_good = self.tree(actor).node(child).next.as_ref().ok().and_then(|ended| ended.for_good);
+            let mut after = for_good.into_iter().fold(after, Kept::for_good);
+            let mut others = (0..self.scene.actors.len()).filter(|other| *other != actor);
+            let is_alone = !others.any(|other| self.tree(other).is_running(state.at[other]));
+            let ended = self.tree(actor).node(child).next.as_ref().ok();
+            self.scene.note(actor, self.kept(state), &mut after, (ended, is_alone));
+            after.is_overtaken |= self.is_overtaking(state, actor, &answered.0);
+            after.is_given_up_late |= self.is_giving_up_late(state, actor, &answered.0);
+            let (kept, owed) = (self.explorer.place(after), state.owed & !(1 << actor));
+            let mut to = State { kept, owed, faults: state.faults - faults, ..*state };
             to.at[actor] = child;
             let (call, answer) = answered;
             moves.push(Move { to, label: Label::Calls(actor, call, answer) });
         }
+    }
+
+    /// Whether this call deletes the record of a share after another request was accepted.
+    fn is_giving_up_late(&self, state: &State, actor: usize, call: &Call) -> bool {
+        let Call::Write { step, .. } = call else { return false };
+        let is_deletion = matches!(self.explorer.pools.steps.get(*step), Step::DeleteCopyRecord { .. });
+        let is_accepted = |ended: &Ended| ended.result == Status::Accepted;
+        let mut others = (0..self.scene.actors.len()).filter(|other| *other != actor);
+        is_deletion && others.any(|other| self.tree(other).node(state.at[other]).next.as_ref().is_ok_and(is_accepted))
+    }
+
+    /// Whether this call deletes the record that another hint is about to look at again.
+    fn is_overtaking(&self, state: &State, actor: usize, call: &Call) -> bool {
+        let Call::Write { step, .. } = call else { return false };
+        let Step::DeleteCopyRecord { name, .. } = self.explorer.pools.steps.get(*step) else { return false };
+        let look = Call::LookAgain(self.explorer.pools.names.put(&name.to_string()));
+        let mut others = (0..self.scene.actors.len()).filter(|other| *other != actor);
+        others
+            .any(|other| self.tree(other).node(state.at[other]).next.as_ref().is_err_and(|calls| calls.contains(&look)))
     }
 
     fn trace(&self, mut place: usize, last: Option<&Label>) -> Vec<String> {
@@ -325,6 +452,7 @@ impl Run<'_> {
     fn in_words(&self, label: &Label) -> String {
         match label {
             Label::TimePasses => "time passes".to_owned(),
+            Label::Happens(event) => format!("it happens: {event:?}"),
             Label::IsSentAgain(actor) => format!("{}: is sent again", self.scene.actors[*actor].name),
             Label::Crashes(actor) => format!("{}: is killed, and sent again", self.scene.actors[*actor].name),
             Label::Calls(actor, call, answer) => {
@@ -334,6 +462,7 @@ impl Run<'_> {
                         format!("{} +{:?} -{:?}", step.call(), step.adds().len(), step.removes().len())
                     }
                     Call::Schedule(name) => format!("GetSchedule {}", self.explorer.pools.names.get(*name)),
+                    Call::LookAgain(name) => format!("GetSchedule again {}", self.explorer.pools.names.get(*name)),
                     call => format!("{call:?}"),
                 };
                 format!("{}: {called} → {answer:?}", self.scene.actors[*actor].name)

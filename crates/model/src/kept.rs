@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use sharing::{
+    domain::{AccountId, ImageId},
     plan::Step,
     records::{Record, RecordName},
 };
 
 use crate::{
     pool::Word,
-    script::{Answer, Call, Pools},
-    world::{BUS, ONE, bits, grant_id, time_at},
+    script::{Answer, Call, Pools, Stands},
+    world::{BUS, Grants, ONE, SLOTS, bits, grant_id, place_of, slot_of, slot_of_grant, slot_of_snapshot, time_at},
 };
 
 /// Something whose reads may lag its writes by one write.
@@ -40,26 +41,89 @@ impl<T: Copy + PartialEq> Lagging<T> {
     }
 }
 
-/// What AWS keeps about the image.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Kept {
-    /// The place of the clock.
-    pub clock: u8,
+/// What AWS keeps about an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Shared {
+    /// How it stands.
+    pub stands: Lagging<Stands>,
     /// The targets that may launch it.
     pub launch: Lagging<u8>,
     /// The targets that may create volumes from its snapshot.
     pub copy: Lagging<u8>,
-    /// The number of each target's grant on its key, 0 for none.
-    pub grants: Lagging<[u8; 2]>,
-    /// How many grants each target has had.
-    pub(crate) made: [u8; 2],
-    /// The schedules by their names.
-    pub schedules: BTreeMap<Word, Word>,
+    /// Of a copy, its name and the client token with which it was begun.
+    pub order: Option<(Word, Word)>,
     /// Whose launch permissions, create volume permissions and grants came from a share that must expire. AWS doesn't keep
     /// this; what must hold is said with it.
     pub must_expire: [u8; 3],
+}
+
+impl Shared {
+    /// An image that these targets may launch and copy.
+    pub fn with(targets: u8) -> Self {
+        let stands = Lagging::new(Stands::Available);
+        Self { stands, launch: Lagging::new(targets), copy: Lagging::new(targets), ..Self::default() }
+    }
+
+    fn settle(&mut self) {
+        self.stands.settle();
+        self.launch.settle();
+        self.copy.settle();
+    }
+}
+
+/// What AWS keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Kept {
+    /// The place of the clock.
+    pub clock: u8,
+    /// Whether nobody may have copies any more, by the allowlist.
+    pub is_withdrawn: bool,
+    /// Whether the image that is copied was deregistered.
+    pub is_source_gone: bool,
+    /// The images, by their slots.
+    pub images: [Shared; SLOTS],
+    /// The grants of our shares.
+    pub grants: Lagging<Grants>,
+    /// How many grants each target has had.
+    pub(crate) made: Grants,
+    /// The schedules by their names.
+    pub schedules: BTreeMap<Word, Word>,
+    /// Whether a hint has deleted the record of a share between the writes and the second look of another hint. AWS doesn't
+    /// keep this.
+    pub is_overtaken: bool,
+    /// Whether a hint has deleted the record of a share when a request that relied on it had ended. AWS doesn't keep this.
+    pub is_given_up_late: bool,
+    /// Whether somebody was told what became of the first ask. AWS doesn't keep this.
+    pub is_first_told: bool,
+    /// How often the target that requests are about was given the launch permission by an approval: not, once or again. AWS
+    /// doesn't keep this.
+    pub given: u8,
+    /// Whether a revoke ended when nothing else ran, and nothing was given since. AWS doesn't keep this either.
+    pub is_taken: bool,
     /// Whether something was revoked that isn't ours or not this image's.
     pub is_harmed: bool,
+}
+
+/// What changes without an invocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A pending copy becomes available.
+    Available(usize),
+    /// EC2 can't make a pending copy.
+    Fails(usize),
+    /// A copy is deregistered.
+    Deregistered(usize),
+    /// The image that is copied is deregistered.
+    SourceGone,
+    /// The rule of copies is taken away from those who ask.
+    Withdrawn,
+}
+
+impl Event {
+    /// Whether it must come to pass once a copy was begun. The others may.
+    pub fn is_expected(self) -> bool {
+        matches!(self, Self::Available(_))
+    }
 }
 
 /// Which reads may lag the writes.
@@ -75,13 +139,28 @@ impl Kept {
     /// What the call may answer, with what is kept afterwards.
     pub fn answers(&self, call: &Call, pools: &Pools, lag: Lag) -> Vec<(Self, Answer)> {
         let same = |answer| (self.clone(), answer);
+        let image = |slot: u8| &self.images[usize::from(slot)];
         match call {
-            Call::Begin => vec![same(Answer::Time(self.clock))],
-            Call::Launch => self.launch.seen(lag.ec2).into_iter().map(|seen| same(Answer::Targets(seen))).collect(),
-            Call::Copy => self.copy.seen(lag.ec2).into_iter().map(|seen| same(Answer::Targets(seen))).collect(),
+            Call::Begin => vec![same(Answer::Began(self.clock, self.is_withdrawn))],
+            Call::Copies => self.copies(lag.ec2).into_iter().map(|seen| same(Answer::Copies(seen))).collect(),
+            Call::IsThere(slot) => vec![same(Answer::Is(image(*slot).stands.now.is_live()))],
+            Call::Source => vec![same(Answer::Is(!self.is_source_gone))],
+            Call::Launch(slot) => {
+                image(*slot).launch.seen(lag.ec2).into_iter().map(|seen| same(Answer::Targets(seen))).collect()
+            }
+            Call::Copy(slot) => {
+                image(*slot).copy.seen(lag.ec2).into_iter().map(|seen| same(Answer::Targets(seen))).collect()
+            }
             Call::Grants => self.grants.seen(lag.kms).into_iter().map(|seen| same(Answer::Grants(seen))).collect(),
             Call::Names => vec![same(Answer::Names(self.schedules.keys().copied().collect()))],
-            Call::Schedule(name) => vec![same(Answer::Schedule(self.schedules.get(name).copied()))],
+            Call::Schedule(name) | Call::LookAgain(name) => {
+                vec![same(Answer::Schedule(self.schedules.get(name).copied()))]
+            }
+            Call::CopyImage { name, token } => {
+                let mut after = self.clone();
+                let answer = after.copy_image(*name, *token);
+                vec![(after, answer)]
+            }
             Call::Write { step, expires } => {
                 let mut after = self.clone();
                 let answer = after.write(&pools.steps.get(*step), *expires, pools);
@@ -90,68 +169,147 @@ impl Kept {
         }
     }
 
-    /// The same some time later, when every read has caught up.
-    pub fn later(&self) -> Self {
-        let mut later = Self { clock: self.clock + 1, ..self.clone() };
-        later.launch.settle();
-        later.copy.settle();
+    /// The copies as DescribeImages shows them. One of them may lag at a time.
+    fn copies(&self, may_lag: bool) -> Vec<[(Stands, Word); SLOTS]> {
+        let name = |image: &Shared| image.order.map_or(Word::MAX, |(name, _)| name);
+        let now = self.images.map(|image| (image.stands.now, name(&image)));
+        let late = (1..SLOTS).flat_map(|slot| {
+            let before = self.images[slot].stands.seen(may_lag).into_iter().skip(1);
+            before.map(move |stands| {
+                let mut seen = now;
+                seen[slot].0 = stands;
+                seen
+            })
+        });
+        std::iter::once(now).chain(late).collect()
+    }
+
+    /// The same at this place of the clock, when every read has caught up.
+    pub fn later(&self, place: u8) -> Self {
+        Self { clock: place, ..self.caught_up() }
+    }
+
+    /// The same when every read has caught up.
+    pub fn caught_up(&self) -> Self {
+        let mut later = self.clone();
+        later.images.iter_mut().for_each(Shared::settle);
         later.grants.settle();
         later
     }
 
     /// The same if nothing of the target that requests are about must expire any more.
-    pub fn for_good(self) -> Self {
-        Self { must_expire: self.must_expire.map(|marked| marked & !ONE), ..self }
+    pub fn for_good(mut self, slot: usize) -> Self {
+        let image = &mut self.images[slot];
+        image.must_expire = image.must_expire.map(|marked| marked & !ONE);
+        self
+    }
+
+    /// What may happen now without an invocation.
+    pub fn events(&self) -> Vec<Event> {
+        let standing = |stands: Stands| {
+            let images = self.images.iter().enumerate().skip(1);
+            images.filter(move |(_, image)| image.stands.now == stands).map(|(slot, _)| slot).collect::<Vec<_>>()
+        };
+        let pending = standing(Stands::Pending);
+        let live = pending.iter().copied().chain(standing(Stands::Available)).map(Event::Deregistered);
+        let mut events: Vec<_> =
+            pending.iter().flat_map(|slot| [Event::Available(*slot), Event::Fails(*slot)]).chain(live).collect();
+        events.extend((!self.is_source_gone).then_some(Event::SourceGone));
+        events.extend((!self.is_withdrawn).then_some(Event::Withdrawn));
+        events
+    }
+
+    /// The same after an event.
+    pub fn after(&self, event: Event) -> Self {
+        let mut after = self.clone();
+        match event {
+            Event::Available(slot) => after.images[slot].stands.write(Stands::Available),
+            Event::Fails(slot) => after.images[slot].stands.write(Stands::Failed),
+            Event::Deregistered(slot) => {
+                let image = &mut after.images[slot];
+                image.stands.write(Stands::Gone);
+                image.launch = Lagging::default();
+                image.must_expire[0] = 0;
+            }
+            Event::SourceGone => after.is_source_gone = true,
+            Event::Withdrawn => after.is_withdrawn = true,
+        }
+        after
     }
 
     fn write(&mut self, step: &Step, expires: bool, pools: &Pools) -> Answer {
         match step {
             Step::CreateExpiry(expiry) => return self.create(&Record::Expiry(expiry.clone()), pools),
-            Step::DeleteExpiry { name, .. } => {
-                let name = RecordName::Expiry(name.clone());
-                self.schedules.remove(&pools.names.put(&name.to_string()));
-            }
+            Step::CreateCopyRecord(record) => return self.create(&Record::Copy(record.clone()), pools),
+            Step::DeleteExpiry { name, .. } => self.delete(&RecordName::Expiry(name.clone()), pools),
+            Step::DeleteCopyRecord { name, .. } => self.delete(&RecordName::Copy(name.clone()), pools),
             Step::CreateGrant { account, .. } => {
-                return self.grant(bits(&[sharing::domain::Target::Account(*account)]), expires);
+                return self.grant(slot_of_grant(step), place_of(*account), expires);
             }
             Step::RevokeGrant { grant_id, .. } => self.revoke(grant_id),
-            Step::AddCreateVolumePermissions { accounts, .. } => {
-                let added = bits(
-                    &accounts.iter().map(|account| sharing::domain::Target::Account(*account)).collect::<Vec<_>>(),
-                );
-                self.copy.write(self.copy.now | added);
-                self.mark(1, added, expires);
+            Step::AddCreateVolumePermissions { snapshot_id, accounts } => {
+                let (slot, added) = (slot_of_snapshot(snapshot_id), bits_of(accounts));
+                let image = &mut self.images[slot];
+                image.copy.write(image.copy.now | added);
+                self.mark(slot, 1, added, expires);
             }
-            Step::RemoveCreateVolumePermissions { accounts, .. } => {
-                let removed = bits(
-                    &accounts.iter().map(|account| sharing::domain::Target::Account(*account)).collect::<Vec<_>>(),
-                );
-                self.copy.write(self.copy.now & !removed);
-                self.mark(1, removed, false);
+            Step::RemoveCreateVolumePermissions { snapshot_id, accounts } => {
+                let (slot, removed) = (slot_of_snapshot(snapshot_id), bits_of(accounts));
+                let image = &mut self.images[slot];
+                image.copy.write(image.copy.now & !removed);
+                self.mark(slot, 1, removed, false);
             }
-            Step::AddLaunchPermissions { targets, .. } => {
+            Step::AddLaunchPermissions { image_id, targets } => {
                 let added = bits(targets);
-                self.launch.write(self.launch.now | added);
-                self.mark(0, added, expires);
+                return self.launch(image_id, expires.then_some(added), |now| now | added, added);
             }
-            Step::RemoveLaunchPermissions { targets, .. } => {
+            Step::RemoveLaunchPermissions { image_id, targets } => {
                 let removed = bits(targets);
-                self.launch.write(self.launch.now & !removed);
-                self.mark(0, removed, false);
+                return self.launch(image_id, None, |now| now & !removed, removed);
             }
-            Step::ResetLaunchPermissions { .. } => {
-                self.mark(0, self.launch.now, false);
-                self.launch.write(0);
+            Step::ResetLaunchPermissions { image_id } => return self.launch(image_id, None, |_| 0, u8::MAX),
+            Step::CreateApproval(record) => return self.create(record, pools),
+            Step::DeleteApproval(name) => self.delete(name, pools),
+            Step::CopyImage(_) | Step::PutParameter(_) | Step::CreateUsageReport { .. } => {
+                panic!("no scene has this step: {step:?}")
             }
-            Step::CreateCopyRecord(_)
-            | Step::DeleteCopyRecord { .. }
-            | Step::CreateApproval(_)
-            | Step::DeleteApproval(_)
-            | Step::CopyImage(_)
-            | Step::PutParameter(_)
-            | Step::CreateUsageReport { .. } => panic!("no scene has this step: {step:?}"),
         }
         Answer::Done(0)
+    }
+
+    /// EC2 changes launch permissions of an available image only. "InvalidAMIID.Unavailable", "InvalidAMIID.NotFound".
+    fn launch(&mut self, id: &ImageId, expires: Option<u8>, change: impl Fn(u8) -> u8, about: u8) -> Answer {
+        let slot = slot_of(id).expect("an image of this Region");
+        let image = &mut self.images[slot];
+        match image.stands.now {
+            Stands::Available => image.launch.write(change(image.launch.now)),
+            Stands::Pending => return Answer::NotYet,
+            Stands::Nowhere | Stands::Failed | Stands::Gone => return Answer::Refused,
+        }
+        self.mark(slot, 0, about, expires.is_some());
+        Answer::Done(0)
+    }
+
+    /// CopyImage with a client token that EC2 knows answers with the copy that it began first. Names are unique as long as
+    /// their images are there.
+    fn copy_image(&mut self, name: Word, token: Word) -> Answer {
+        let known = self.images.iter().position(|image| image.order.is_some_and(|(_, known)| known == token));
+        if let Some(slot) = known {
+            return Answer::Begun(u8::try_from(slot).unwrap());
+        }
+        if self.is_source_gone {
+            return Answer::Refused;
+        }
+        let is_there = |image: &&Shared| !matches!(image.stands.now, Stands::Nowhere | Stands::Gone);
+        let is_taken = |image: &Shared| image.order.is_some_and(|(taken, _)| taken == name);
+        if self.images.iter().filter(is_there).any(is_taken) {
+            return Answer::NameTaken;
+        }
+        let slot = (1..SLOTS).find(|slot| self.images[*slot].order.is_none()).expect("few copies are made");
+        let image = &mut self.images[slot];
+        image.order = Some((name, token));
+        image.stands.write(Stands::Pending);
+        Answer::Begun(u8::try_from(slot).unwrap())
     }
 
     /// "ConflictException": a schedule of this name is there.
@@ -165,31 +323,42 @@ impl Kept {
         Answer::Done(0)
     }
 
+    fn delete(&mut self, name: &RecordName, pools: &Pools) {
+        self.schedules.remove(&pools.names.put(&name.to_string()));
+    }
+
     /// CreateGrant with the same Name and the same parameters answers with the grant that is there.
-    fn grant(&mut self, target: u8, expires: bool) -> Answer {
-        let place = usize::try_from(target.trailing_zeros()).unwrap();
+    fn grant(&mut self, slot: usize, place: usize, expires: bool) -> Answer {
         let mut now = self.grants.now;
-        if now[place] == 0 {
-            self.made[place] += 1;
-            now[place] = self.made[place];
+        if now[slot][place] == 0 {
+            self.made[slot][place] += 1;
+            now[slot][place] = self.made[slot][place];
             self.grants.write(now);
         }
-        self.mark(2, target, expires);
-        Answer::Done(now[place])
+        self.mark(slot, 2, 1 << place, expires);
+        Answer::Done(now[slot][place])
     }
 
     fn revoke(&mut self, id: &str) {
         let mut now = self.grants.now;
-        if let Some(place) = (0..2).find(|place| now[*place] > 0 && grant_id(*place, now[*place]) == id) {
-            now[place] = 0;
+        let places = (0..SLOTS).flat_map(|slot| [(slot, 0), (slot, 1)]);
+        let is_it = |(slot, place): &(usize, usize)| {
+            now[*slot][*place] > 0 && grant_id(*slot, *place, now[*slot][*place]) == id
+        };
+        if let Some((slot, place)) = places.into_iter().find(is_it) {
+            now[slot][place] = 0;
             self.grants.write(now);
-            self.mark(2, 1 << place, false);
+            self.mark(slot, 2, 1 << place, false);
         }
         self.is_harmed |= matches!(id, "other" | "by-hand");
     }
 
-    fn mark(&mut self, kind: usize, targets: u8, expires: bool) {
-        let marked = &mut self.must_expire[kind];
+    fn mark(&mut self, slot: usize, kind: usize, targets: u8, expires: bool) {
+        let marked = &mut self.images[slot].must_expire[kind];
         *marked = if expires { *marked | targets } else { *marked & !targets };
     }
+}
+
+fn bits_of(accounts: &[AccountId]) -> u8 {
+    accounts.iter().fold(0, |bits, account| bits | 1 << place_of(*account))
 }

@@ -19,6 +19,7 @@
 pub mod explore;
 pub mod invocation;
 pub mod kept;
+pub mod kinds;
 pub mod pool;
 pub mod reading;
 pub mod scenes;

@@ -3,26 +3,28 @@
 use std::collections::BTreeMap;
 
 use sharing::{
-    decide::{Case, Judgements, SecondLook, Seen},
-    domain::{ExpiryName, ImageId, SnapshotId},
-    facts::{Expiry, Fact, Facts, GrantScan, Image},
-    read_plan::{self, GrantReads, ImageReads, ReadPlan, RecordReads},
+    decide::{self, Case, Judgements, SecondLook, Seen},
+    domain::{ExpiryName, ImageId, KeyArn, SnapshotId},
+    facts::{Copies, CopyRecord, Expiry, Fact, Facts, GrantScan, Image, ImageState, Key, Lineage},
+    read_plan::{self, CopyReads, GrantReads, ImageReads, ReadPlan, RecordReads, WaitingReads},
     records::{Record, RecordName},
 };
 
 use crate::{
     pool::Word,
-    script::{Answer, Asked, Call, Script, both},
-    world,
+    script::{Answer, Asked, Call, Script, Stands, both},
+    world::{self, Grants, id_of, slot_of, slot_of_snapshot},
 };
 
 /// Reads what the decision needs. Like `src/observe`, it asks at the same time for the records and for everything about the
 /// images, and for each image at the same time for its launch permissions and for what is behind it.
 pub fn observe(script: &Script<'_>, case: &Case<'_>, judgements: &Judgements<'_>) -> Asked<Facts> {
-    let first = read_plan::first(case);
-    let images = first.images.named().iter().map(|id| (id.clone(), world::image()));
-    let mut facts = Facts { images: images.collect(), ..Facts::default() };
-    learn_records(script, &mut facts, &first.records)?;
+    let mut facts = match read_plan::copies(case) {
+        Some(reads) => read_copies(script, case, reads)?,
+        None => read_named(script, case)?,
+    };
+    let request = decide::resolve_copies(case, &facts);
+    let case = &Case { request: &request, ..*case };
     let mut plan = read_plan::further(case, &facts);
     if plan.is_records_first {
         learn_records(script, &mut facts, &plan.records)?;
@@ -43,30 +45,124 @@ fn read_images(
 ) -> Asked<()> {
     for (id, reads) in &plan.images {
         let mut image = facts.images.remove(id).unwrap();
-        read_image(script, plan, *reads, &mut image, facts)?;
+        read_image(script, plan, (id, *reads), &mut image, facts)?;
         facts.images.insert(id.clone(), image);
     }
     read_grants_of_grantees(script, case, judgements, plan, facts)
 }
 
+/// The images that the request names, and the records of shares that wait for copies of the same images.
+fn read_named(script: &Script<'_>, case: &Case<'_>) -> Asked<Facts> {
+    let first = read_plan::first(case);
+    let named = first.images.named();
+    let copies = if named.iter().all(|id| *id == world::image_id()) { BTreeMap::new() } else { describe(script)? };
+    let there = |id: &ImageId| match slot_of(id) {
+        Some(0) => Some(world::image()),
+        _ => copies.get(id).cloned(),
+    };
+    let images = named.iter().filter_map(|id| Some((id.clone(), there(id)?)));
+    let mut facts = Facts { images: images.collect(), ..Facts::default() };
+    learn_records(script, &mut facts, &first.records)?;
+    let sources = read_plan::sources_of_copies(case, &facts.images);
+    if !sources.by_region.is_empty() {
+        let source = read_source(script)?;
+        for image in facts.images.values_mut() {
+            let Lineage::CopyOf { said, .. } = &mut image.provenance.lineage else { continue };
+            **said = Fact::Known(source.as_ref().map(|source| source.provenance.clone()));
+            image.source_naming = source.as_ref().map(Image::naming);
+        }
+    }
+    for (id, reads) in read_plan::waiting_beside(case, &facts.images) {
+        let region = facts.images[&id].provenance.source().map(|source| source.region.clone());
+        let mut records = read_waiting(script, &reads)?;
+        records.retain(|record| region.as_ref().is_some_and(|region| record.is_from(region)));
+        facts.images.get_mut(&id).unwrap().waiting = Fact::Known(records);
+    }
+    Ok(facts)
+}
+
+/// The image that the request names by `copyFrom`, and the images of this Region that are made from it.
+fn read_copies(script: &Script<'_>, case: &Case<'_>, reads: CopyReads<'_>) -> Asked<Facts> {
+    let [source_id] = reads.source_ids else { panic!("a scene copies one image") };
+    let source = if reads.source.is_read() { Fact::Known(read_source(script)?) } else { Fact::NotRead };
+    let mut copies = Copies { source, images: describe(script)?, ..Copies::default() };
+    copies.learn_source(case.account);
+    let mut facts = Facts { copies: [(source_id.clone(), copies)].into(), ..Facts::default() };
+    let snapshots = read_plan::snapshots_of_copies(case, &facts);
+    let images = facts.copies.get_mut(source_id).unwrap().images.values_mut();
+    for backing in images.flat_map(|image| &mut image.snapshots).filter(|backing| snapshots.contains(&backing.id)) {
+        backing.snapshot = Fact::Known(world::snapshot(slot_of_snapshot(&backing.id)));
+    }
+    for (id, reads) in read_plan::waiting(case, &facts) {
+        let records = read_waiting(script, &reads)?;
+        facts.copies.get_mut(&id).unwrap().waiting = Fact::Known(records);
+    }
+    let to_be_copied: Vec<_> = read_plan::to_be_copied(case, &facts).into_iter().map(|(id, _)| id.clone()).collect();
+    for id in to_be_copied {
+        let metadata = world::key().metadata;
+        facts.copies.get_mut(&id).unwrap().source_keys = [(ami_share_testing::worlds::key(), metadata)].into();
+    }
+    facts.images = decide::as_facts(decide::images_meant(case, &facts));
+    Ok(facts)
+}
+
+/// The copies that EC2 describes. One that was deregistered it does not describe.
+pub fn describe(script: &Script<'_>) -> Asked<BTreeMap<ImageId, Image>> {
+    let seen = match script.ask(Call::Copies)? {
+        Answer::Copies(seen) => seen,
+        answer => panic!("not an answer to that: {answer:?}"),
+    };
+    let image = |(slot, (stands, name)): (usize, (Stands, Word))| {
+        let state = match stands {
+            Stands::Nowhere | Stands::Gone => return None,
+            Stands::Pending => ImageState::Pending,
+            Stands::Available => ImageState::Available,
+            Stands::Failed => ImageState::Other("failed".to_owned()),
+        };
+        Some((id_of(slot), world::copy(slot, &script.pools.words.get(name), state)))
+    };
+    Ok(seen.into_iter().enumerate().skip(1).filter_map(image).collect())
+}
+
+fn read_source(script: &Script<'_>) -> Asked<Option<Image>> {
+    match script.ask(Call::Source)? {
+        Answer::Is(is_there) => Ok(is_there.then(world::source_image)),
+        answer => panic!("not an answer to that: {answer:?}"),
+    }
+}
+
+fn read_waiting(script: &Script<'_>, reads: &WaitingReads) -> Asked<Vec<CopyRecord>> {
+    let names = match reads {
+        WaitingReads::This(name) => vec![RecordName::Copy(name.clone())],
+        WaitingReads::All(prefix) => names(script, prefix)?,
+    };
+    let mut records = Vec::new();
+    for name in names {
+        if let Some(Record::Copy(record)) = read_record(script, &name)? {
+            records.push(*record);
+        }
+    }
+    Ok(records)
+}
+
 fn read_image(
     script: &Script<'_>,
     plan: &ReadPlan,
-    reads: ImageReads,
+    (id, reads): (&ImageId, ImageReads),
     image: &mut Image,
     facts: &mut Facts,
 ) -> Asked<()> {
-    let launch = if reads.launch_permissions.is_read() {
-        read_targets(script, Call::Launch).map(|seen| Fact::Known(world::launch_permissions(seen)))
-    } else {
-        Ok(Fact::NotRead)
+    let slot = slot_of(id).map(|slot| u8::try_from(slot).unwrap());
+    let launch = match slot.filter(|_| reads.launch_permissions.is_read()) {
+        Some(slot) => read_targets(script, Call::Launch(slot)).map(|seen| Fact::Known(world::launch_permissions(seen))),
+        None => Ok(image.launch_permissions.clone()),
     };
     let (launch_permissions, ()) = both(launch, read_behind(script, plan, reads, image, facts))?;
     image.launch_permissions = launch_permissions;
     Ok(())
 }
 
-/// The snapshot, and at the same time who may copy it and the grants on its key.
+/// The snapshots, and at the same time who may copy them and the grants on their keys.
 fn read_behind(
     script: &Script<'_>,
     plan: &ReadPlan,
@@ -77,24 +173,38 @@ fn read_behind(
     if !reads.snapshots.is_read() {
         return Ok(());
     }
-    let mut snapshot = world::snapshot();
-    let copy = if reads.create_volume_permissions.is_read() {
-        read_targets(script, Call::Copy).map(|seen| Fact::Known(world::create_volume_permissions(seen)))
-    } else {
-        Ok(Fact::NotRead)
+    let slots: Vec<_> = image.snapshots.iter().map(|backing| slot_of_snapshot(&backing.id)).collect();
+    let copy = match slots.first().filter(|_| reads.create_volume_permissions.is_read()) {
+        Some(slot) => read_targets(script, Call::Copy(u8::try_from(*slot).unwrap()))
+            .map(|seen| Fact::Known(world::create_volume_permissions(seen))),
+        None => Ok(Fact::NotRead),
     };
     let grants = match &plan.keys.grants {
-        GrantReads::No | GrantReads::OfGrantees(_) => Ok(None),
-        GrantReads::Every { .. } | GrantReads::Own(_) => read_grants(script).map(Some),
+        GrantReads::Every { .. } | GrantReads::Own(_) if facts.keys.is_empty() => read_grants(script).map(Some),
+        _ => Ok(None),
     };
     let (create_volume_permissions, grants) = both(copy, grants)?;
-    snapshot.create_volume_permissions = create_volume_permissions;
-    if plan.needed_by.is_read() {
-        snapshot.needed_by = Fact::Known(world::needed_by_others());
-        facts.neighbours.insert(world::OTHER.parse().unwrap(), world::image());
+    for backing in &mut image.snapshots {
+        let slot = slot_of_snapshot(&backing.id);
+        let mut snapshot = world::snapshot(slot);
+        snapshot.create_volume_permissions.clone_from(&create_volume_permissions);
+        if plan.needed_by.is_read() {
+            snapshot.needed_by = Fact::Known(world::needed_by_others(slot));
+            if slot == 0 {
+                facts.neighbours.insert(world::OTHER.parse().unwrap(), world::image());
+            }
+        }
+        backing.snapshot = Fact::Known(snapshot);
     }
-    let arn = snapshot.key.clone().unwrap();
-    image.snapshots[0].snapshot = Fact::Known(snapshot);
+    let keys: Vec<_> = image.keys().into_iter().filter(|arn| !facts.keys.contains_key(arn)).cloned().collect();
+    for arn in keys {
+        let key = key(plan, facts, &arn, grants);
+        facts.keys.insert(arn, key);
+    }
+    Ok(())
+}
+
+fn key(plan: &ReadPlan, facts: &mut Facts, arn: &KeyArn, grants: Option<Grants>) -> Key {
     let mut key = world::key();
     if let Some(mut grants) = grants.map(world::grants) {
         if let GrantReads::Own(wanted) = &plan.keys.grants {
@@ -106,8 +216,7 @@ fn read_behind(
     if !plan.keys.metadata.is_read() {
         (key.metadata, key.policy) = (Fact::NotRead, Fact::NotRead);
     }
-    facts.keys.insert(arn, key);
-    Ok(())
+    key
 }
 
 fn read_grants_of_grantees(
@@ -136,8 +245,8 @@ fn read_targets(script: &Script<'_>, call: Call) -> Asked<u8> {
     }
 }
 
-/// The numbers of the grants on the key.
-pub fn read_grants(script: &Script<'_>) -> Asked<[u8; 2]> {
+/// The grants of our shares.
+pub fn read_grants(script: &Script<'_>) -> Asked<Grants> {
     match script.ask(Call::Grants)? {
         Answer::Grants(seen) => Ok(seen),
         answer => panic!("not an answer to that: {answer:?}"),
@@ -155,15 +264,21 @@ fn learn_records(script: &Script<'_>, facts: &mut Facts, wanted: &BTreeMap<Image
     Ok(())
 }
 
-fn expiry_names(script: &Script<'_>, prefix: &str) -> Asked<Vec<ExpiryName>> {
+/// The names of the records that begin so.
+pub fn names(script: &Script<'_>, prefix: &str) -> Asked<Vec<RecordName>> {
     let names = match script.ask(Call::Names)? {
         Answer::Names(names) => names,
         answer => panic!("not an answer to that: {answer:?}"),
     };
     let names = names.into_iter().map(|name| script.pools.names.get(name)).filter(|name| name.starts_with(prefix));
-    let mut names: Vec<ExpiryName> = names.filter_map(|name| name.parse().ok()).collect();
+    let mut names: Vec<RecordName> = names.filter_map(|name| name.parse().ok()).collect();
     names.sort_unstable();
     Ok(names)
+}
+
+fn expiry_names(script: &Script<'_>, prefix: &str) -> Asked<Vec<ExpiryName>> {
+    let expiry = |name| if let RecordName::Expiry(name) = name { Some(name) } else { None };
+    Ok(names(script, prefix)?.into_iter().filter_map(expiry).collect())
 }
 
 /// Reads these records, the latest first, until one is there.
@@ -178,8 +293,12 @@ fn read_latest(script: &Script<'_>, names: &[ExpiryName]) -> Asked<Option<Expiry
 
 /// Reads a record.
 pub fn read_record(script: &Script<'_>, name: &RecordName) -> Asked<Option<Record>> {
+    read(script, name, Call::Schedule)
+}
+
+fn read(script: &Script<'_>, name: &RecordName, call: fn(Word) -> Call) -> Asked<Option<Record>> {
     let word: Word = script.pools.names.put(&name.to_string());
-    match script.ask(Call::Schedule(word))? {
+    match script.ask(call(word))? {
         Answer::Schedule(None) => Ok(None),
         Answer::Schedule(Some(schedule)) => {
             let schedule = script.pools.schedules.get(schedule);
@@ -189,28 +308,42 @@ pub fn read_record(script: &Script<'_>, name: &RecordName) -> Asked<Option<Recor
     }
 }
 
-/// The second look of a share: whether each still has a record, the one it had or any other.
+/// The second look of a share: whether each still has a record; of an expiry the one it had or any other, of a share that
+/// waited for a copy that one, which several targets may have in common.
 pub fn look_again(script: &Script<'_>, looks: Vec<SecondLook>) -> Asked<BTreeMap<SecondLook, Seen>> {
     let mut seen = BTreeMap::new();
+    let mut waited = BTreeMap::new();
     for look in looks {
-        let mut is_there = read_record(script, &look.record)?.is_some();
-        if !is_there {
-            let prefix = ExpiryName::pair_prefix(&look.image_id, &look.target);
-            let mut names = expiry_names(script, &prefix)?;
-            names.retain(|name| name.as_str() != look.record.as_str());
-            names.reverse();
-            is_there = read_latest(script, &names)?.is_some();
-        }
+        let is_there = match (&look.record, waited.get(&look.record)) {
+            (RecordName::Copy(_), Some(is_there)) => *is_there,
+            (RecordName::Copy(_), None) => {
+                let is_there = read(script, &look.record, Call::LookAgain)?.is_some();
+                waited.insert(look.record.clone(), is_there);
+                is_there
+            }
+            _ => look_at_expiry(script, &look)?,
+        };
         seen.insert(look, Ok(is_there));
     }
     Ok(seen)
 }
 
+fn look_at_expiry(script: &Script<'_>, look: &SecondLook) -> Asked<bool> {
+    if read_record(script, &look.record)?.is_some() {
+        return Ok(true);
+    }
+    let prefix = ExpiryName::pair_prefix(&look.image_id, &look.target);
+    let mut names = expiry_names(script, &prefix)?;
+    names.retain(|name| name.as_str() != look.record.as_str());
+    names.reverse();
+    Ok(read_latest(script, &names)?.is_some())
+}
+
 /// The create volume permissions that other shares need: of these snapshots, those of the other image.
 pub fn needed_elsewhere(snapshots: impl IntoIterator<Item = SnapshotId>) -> sharing::taking_back::Needed {
-    let accounts = world::needed_by_others();
-    snapshots
-        .into_iter()
-        .flat_map(|id| accounts.keys().map(move |account| (id.clone(), *account)).collect::<Vec<_>>())
-        .collect()
+    let of_snapshot = |id: SnapshotId| {
+        let accounts = world::needed_by_others(slot_of_snapshot(&id)).into_keys();
+        accounts.map(|account| (id.clone(), account)).collect::<Vec<_>>()
+    };
+    snapshots.into_iter().flat_map(of_snapshot).collect()
 }

@@ -1,86 +1,19 @@
 //! Owns the scenes: which invocations run at the same time, what there is before, and what must hold.
 
 use sharing::{
-    outcome::Status,
+    domain::{CopyName, DecisionName, ExpiryName},
+    needs::CopyOrder,
+    outcome::{RefusalCode, Status},
     plan::Step,
-    records::{Record, RecordName},
-    request::{Access, Action},
+    records::{ApprovalAnswer, ApprovalDecision, Ask, Record},
 };
 
 use crate::{
-    invocation::{Trigger, request},
-    kept::{Kept, Lagging},
-    script::{Call, Ended, Pools},
-    world::{self, BUS, ONE, TWO},
+    kept::{Kept, Lagging, Shared},
+    kinds::{Actor, EXPIRING, Kind, asked, waiting},
+    script::{Call, Ended, Pools, Stands, Told},
+    world::{self, BUS, ONE, SLOTS, TWO},
 };
-
-/// What runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// A share without `expiresAt`.
-    Share,
-    /// A share with the first expiry time.
-    ShareUntil,
-    /// A share with the second expiry time.
-    Renew,
-    /// A revoke.
-    Revoke,
-    /// A reset.
-    Reset,
-    /// The hint of the first expiry.
-    Expire,
-    /// A rule with `onAvailable`.
-    Available,
-    /// A repair.
-    Repair,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 8] = [
-        Self::Share,
-        Self::ShareUntil,
-        Self::Renew,
-        Self::Revoke,
-        Self::Reset,
-        Self::Expire,
-        Self::Available,
-        Self::Repair,
-    ];
-
-    fn gives(self) -> bool {
-        matches!(self, Self::Share | Self::ShareUntil | Self::Renew | Self::Available)
-    }
-
-    fn takes_away(self) -> bool {
-        matches!(self, Self::Revoke | Self::Reset)
-    }
-
-    fn actor(self) -> Actor {
-        let share = |until| {
-            Trigger::Request(request(Action::Share, |request| {
-                (request.access, request.expires_at) = (Access::Copy, until);
-            }))
-        };
-        let (name, trigger) = match self {
-            Self::Share => ("share", share(None)),
-            Self::ShareUntil => ("share until 1", share(Some(world::first_end()))),
-            Self::Renew => ("share until 2", share(Some(world::second_end()))),
-            Self::Revoke => ("revoke", Trigger::Request(request(Action::Revoke, |_| {}))),
-            Self::Reset => ("reset", Trigger::Request(request(Action::Reset, |_| {}))),
-            Self::Expire => ("expire 1", Trigger::Due(first_record().name)),
-            Self::Available => ("available", Trigger::Available),
-            Self::Repair => ("repair", Trigger::Request(request(Action::Repair, |request| request.image_ids.clear()))),
-        };
-        // Before that an expiry is not due, and a repair finds nothing overdue.
-        let not_before = match self {
-            Self::Expire => EXPIRING,
-            Self::Repair => 3,
-            _ => 0,
-        };
-        Actor { kind: self, name, trigger, not_before }
-    }
-}
 
 /// The scenes in which something doesn't hold if an invocation is killed. docs/reliability.md says why: a rule with
 /// `onAvailable` leaves a share that it finds without an expiry as it is, also if its own first attempt made it; and a
@@ -96,36 +29,97 @@ pub const KNOWN: [&str; 8] = [
     "Unshared: share until 2 + reset",
 ];
 
-/// An invocation of a scene.
-#[derive(Debug, Clone)]
-pub struct Actor {
-    /// What it is.
-    pub kind: Kind,
-    /// Its name in traces.
-    pub name: &'static str,
-    /// What begins it.
-    pub trigger: Trigger,
-    /// The place of the clock before which it does not begin.
-    pub not_before: u8,
-}
+/// What is wrong if something that must expire has no record.
+const UNRECORDED: [&str; 3] = [
+    "a launch permission must expire, and no record is left",
+    "a create volume permission must expire, and no record is left",
+    "a grant must expire, and no record is left",
+];
 
-/// The place of the clock from which the first share may expire.
-const EXPIRING: u8 = 2;
+/// What is known not to hold of copies. docs/reliability.md says why.
+const KNOWN_OF_COPIES: [&str; 6] =
+    [TWO_COPIES, UNTOLD_AFTER_CRASH, GIVEN_LATE, GIVEN_AFTER_CRASH, OVERTAKEN, NOBODY_WAITS];
 
-/// How the image is shared before.
+/// What is wrong if a hint gives up a share on whose record a request relied, and that request has begun another copy.
+pub const NOBODY_WAITS: &str = "a copy is there, and nobody waits for it any more";
+
+/// What is wrong if a hint undoes its share because another one has deleted the record before its second look.
+pub const OVERTAKEN: &str = "a share is undone, because another hint has found nothing to write";
+
+/// What is wrong if a hint gives what a revoke has taken.
+const GIVEN: &str = "a revoke is complete, and something is given or left";
+
+/// The same if an invocation was killed or a write failed.
+const GIVEN_AFTER_CRASH: &str = "a revoke is complete, and something is given or left after a crash or a failure";
+
+/// The same if EC2's reads lag.
+const GIVEN_LATE: &str = "a revoke is complete, and something is given or left where EC2's reads lag";
+
+/// What is wrong if two copies are made.
+const TWO_COPIES: &str = "there are two copies";
+
+/// What is wrong if nobody learns what became of a share that has waited.
+const UNTOLD: &str = "a share has waited, it is not there, and nobody is told";
+
+/// The same if an invocation was killed or a write failed.
+const UNTOLD_AFTER_CRASH: &str = "a share has waited, it is not there, and nobody is told after a crash or a failure";
+
+/// What is known not to hold of approvals.
+const KNOWN_OF_APPROVALS: [&str; 2] = [ASK_LOST_AFTER_CRASH, GIVEN_AGAIN];
+
+/// What is wrong if what was approved is given again.
+const GIVEN_AGAIN: &str = "what was approved is given again after a revoke";
+
+/// How things are before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {
-    /// Not with the target.
+    /// The image is not shared with the target.
     Unshared,
-    /// For good.
+    /// It is shared for good.
     Shared,
-    /// Until the first expiry time.
+    /// It is shared until the first expiry time.
     SharedUntil,
+    /// There is no copy.
+    NoCopy,
+    /// A share waits for its copy, which is pending.
+    Waits,
+    /// The same with both targets.
+    BothWait,
+    /// A share waits for its copy, which is available.
+    Copied,
+    /// The same after a hint has made the share.
+    Given,
+    /// A share waits for its copy, which has failed.
+    Failed,
+    /// Nobody has asked for an approval.
+    NotAsked,
+    /// A share waits for approval.
+    Asked,
+    /// It is approved, and the approval is not carried out.
+    Approved,
+    /// It is rejected, and both records are there.
+    Rejected,
+    /// What was decided is carried out, and the decision is there.
+    Decided,
 }
 
 impl Before {
-    /// Every one.
+    /// Every one of the image.
     pub const ALL: [Self; 3] = [Self::Unshared, Self::Shared, Self::SharedUntil];
+
+    /// Every one of a copy.
+    pub const COPIES: [Self; 6] = [Self::NoCopy, Self::Waits, Self::BothWait, Self::Copied, Self::Given, Self::Failed];
+
+    /// Every one of an approval.
+    pub const APPROVALS: [Self; 5] = [Self::NotAsked, Self::Asked, Self::Approved, Self::Rejected, Self::Decided];
+
+    fn is_about_approvals(self) -> bool {
+        Self::APPROVALS.contains(&self)
+    }
+
+    fn is_about_copies(self) -> bool {
+        Self::COPIES.contains(&self)
+    }
 }
 
 /// A scene.
@@ -138,17 +132,17 @@ pub struct Scene {
     pub last_time: u8,
 }
 
-fn first_record() -> sharing::facts::Expiry {
-    let mut image = world::image();
-    image.snapshots[0].snapshot = sharing::facts::Fact::Known(world::snapshot());
-    let target = world::targets(ONE).remove(0);
-    sharing::needs::needed_expiry(&world::image_id(), &image, &target, world::first_end()).unwrap()
+/// What must hold, and what is wrong if it doesn't.
+fn rule(holds: bool, what: &'static str) -> Result<(), &'static str> {
+    if holds { Ok(()) } else { Err(what) }
 }
 
 impl Scene {
     /// These invocations, at the same time.
     pub fn new(kinds: &[Kind], before: Before) -> Self {
-        let actors: Vec<_> = kinds.iter().map(|kind| kind.actor()).collect();
+        let number = |place: usize, kind| kinds[..place].iter().filter(|other| **other == kind).count();
+        let actors = kinds.iter().enumerate().map(|(place, kind)| Actor::new(*kind, number(place, *kind)));
+        let actors: Vec<_> = actors.collect();
         let last_time = actors.iter().map(|actor| actor.not_before).max().unwrap_or_default();
         Self { actors, before, last_time }
     }
@@ -159,21 +153,99 @@ impl Scene {
         format!("{:?}: {}", self.before, names.join(" + "))
     }
 
+    /// What is known not to hold, wherever it is found.
+    pub fn known(&self) -> &'static [&'static str] {
+        match self.before {
+            before if before.is_about_copies() => &KNOWN_OF_COPIES,
+            before if before.is_about_approvals() => &KNOWN_OF_APPROVALS,
+            _ => &[],
+        }
+    }
+
     /// What AWS keeps before. The image is shared with the other target for good.
     pub fn before(&self, pools: &Pools) -> Kept {
-        let mut kept = Kept { launch: Lagging::new(TWO), copy: Lagging::new(TWO), ..Kept::default() };
-        if self.before != Before::Unshared {
-            kept.launch = Lagging::new(ONE | TWO);
-            kept.copy = Lagging::new(ONE | TWO);
-            kept = kept.with_grant();
+        if self.before.is_about_copies() {
+            return self.copies_before(pools);
+        }
+        let mut kept = Kept::default();
+        kept.images[0] = Shared::with(TWO);
+        if matches!(self.before, Before::Shared | Before::SharedUntil | Before::Decided) {
+            kept.images[0] = Shared::with(ONE | TWO);
+            kept = kept.with_grant(0);
         }
         if self.before == Before::SharedUntil {
-            let record = Record::Expiry(first_record());
-            let schedule = record.schedule(BUS, world::time_at(0));
-            kept.schedules.insert(pools.names.put(&record.name().to_string()), pools.schedules.put(&schedule));
-            kept.must_expire = [ONE; 3];
+            kept = kept.with_record(&Record::Expiry(world::first_record()), pools);
+            kept.images[0].must_expire = [ONE; 3];
         }
-        kept
+        if !self.before.is_about_approvals() || self.before == Before::NotAsked {
+            return kept;
+        }
+        if self.before != Before::Decided {
+            kept = kept.with_record(&Record::Ask(Box::new(asked())), pools);
+        }
+        let answer = match self.before {
+            Before::Rejected => ApprovalAnswer::Rejected { by: world::requester(world::BEA) },
+            _ => ApprovalAnswer::Approved { by: world::requester(world::BEA) },
+        };
+        let decision = ApprovalDecision::new(&asked(), answer, "earlier", None, world::time_at(0));
+        match self.before {
+            Before::Asked => kept,
+            _ => kept.with_record(&Record::Decision(Box::new(decision)), pools),
+        }
+    }
+
+    fn copies_before(&self, pools: &Pools) -> Kept {
+        let mut kept = Kept::default();
+        let (targets, stands) = match self.before {
+            Before::Waits => (ONE, Stands::Pending),
+            Before::BothWait => (ONE | TWO, Stands::Pending),
+            Before::Copied | Before::Given => (ONE, Stands::Available),
+            Before::Failed => (ONE, Stands::Failed),
+            _ => return kept,
+        };
+        let order = CopyOrder {
+            source: world::source(),
+            source_name: world::source_image().name.unwrap(),
+            key: ami_share_testing::worlds::key(),
+            failed_copies: 0,
+            is_from_here: false,
+        };
+        let name = order.name(0, false);
+        let order = (pools.words.put(&name), pools.words.put(&order.client_token(&name, 0)));
+        let shared = if self.before == Before::Given { ONE } else { 0 };
+        kept.images[1] = Shared { stands: Lagging::new(stands), order: Some(order), ..Shared::with(shared) };
+        if self.before == Before::Given {
+            kept = kept.with_grant(1);
+        }
+        kept.with_record(&Record::Copy(Box::new(waiting(targets))), pools)
+    }
+
+    /// The place of the clock after this one, if the scene has one.
+    pub fn place_after(&self, place: u8) -> Option<u8> {
+        // Only these differ for an approval.
+        let next = if self.before.is_about_approvals() && place < 4 { 5 } else { place + 1 };
+        Some(next).filter(|next| *next <= self.last_time)
+    }
+
+    /// Whether an invocation that was killed is sent again before much time passes. Hints of a decision come for a day.
+    pub fn is_sent_again_soon(&self) -> bool {
+        self.before.is_about_approvals()
+    }
+
+    /// Notes what AWS doesn't keep. `ended` is how the invocation has ended with this call, and `is_alone` whether nothing
+    /// else runs.
+    pub fn note(&self, actor: usize, before: &Kept, after: &mut Kept, (ended, is_alone): (Option<&Ended>, bool)) {
+        if !self.before.is_about_approvals() {
+            return;
+        }
+        after.is_first_told |= ended.is_some_and(|ended| ended.told.iter().any(|told| told.request_id == "first"));
+        let is_given = after.images[0].launch.now & ONE != 0 && before.images[0].launch.now & ONE == 0;
+        if is_given {
+            after.given = (after.given + 1).min(2);
+            after.is_taken = false;
+        }
+        let takes_away = self.actors[actor].kind.takes_away();
+        after.is_taken |= is_alone && takes_away && ended.is_some_and(|ended| ended.result == Status::Completed);
     }
 
     /// Whether no other invocation disturbs.
@@ -193,67 +265,270 @@ impl Scene {
         before: &Kept,
         after: &Kept,
         pools: &Pools,
-    ) -> Result<(), String> {
-        let rule = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
+    ) -> Result<(), &'static str> {
         rule(!after.is_harmed, "a grant was revoked that is another image's or nobody's")?;
-        rule(after.copy.now & TWO != 0, "a create volume permission was removed that another image needs")?;
-        let is_reset = self.actors[actor].kind == Kind::Reset;
-        rule(is_reset || after.launch.now & TWO == before.launch.now & TWO, "another target was removed")?;
+        if self.before.is_about_copies() {
+            self.check_copies(call, before, after, pools)?;
+        } else {
+            let (before, after) = (&before.images[0], &after.images[0]);
+            rule(after.copy.now & TWO != 0, "a create volume permission was removed that another image needs")?;
+            let is_reset = self.actors[actor].kind == Kind::Reset;
+            rule(is_reset || after.launch.now & TWO == before.launch.now & TWO, "another target was removed")?;
+        }
         let Call::Write { step, .. } = call else { return Ok(()) };
-        let step = pools.steps.get(*step);
-        let has_record = !after.schedules.is_empty();
-        let has_grant = after.grants.now[0] != 0;
-        let (can_launch, can_copy) = (after.launch.now & ONE != 0, after.copy.now & ONE != 0);
-        let is_added = can_launch && before.launch.now & ONE == 0;
+        if self.before.is_about_approvals() && !self.has(|kind| kind.asks() || kind == Kind::Share) {
+            let gave = (before.images[0].launch.now & ONE, after.images[0].launch.now & ONE) == (0, ONE);
+            rule(!gave || !before.is_taken || before.given == 0, GIVEN_AGAIN)?;
+        }
         if !self.is_alone() {
             return Ok(());
         }
-        rule(!is_added || has_grant, "a launch permission was added before the grant")?;
-        rule(!is_added || can_copy, "a launch permission was added before the create volume permission")?;
-        let must_expire = after.must_expire.iter().any(|marked| marked & ONE != 0);
-        rule(!must_expire || has_record, "something is given that must expire, and there is no record")?;
-        rule(
-            !matches!(step, Step::RemoveCreateVolumePermissions { .. } | Step::RevokeGrant { .. }) || !can_launch,
-            "something was removed before the launch permission",
-        )
+        let step = pools.steps.get(*step);
+        let gives = matches!(step, Step::AddLaunchPermissions { .. } | Step::CreateGrant { .. });
+        let is_unrecorded = self.before.is_about_approvals() && !self.has(|kind| kind == Kind::Share);
+        rule(!gives || !is_unrecorded || has_decision(after, pools), "something is given, and no decision says so")?;
+        (0..SLOTS).try_for_each(|slot| check_order(&step, slot, before, after, pools))
+    }
+
+    /// What must hold of copies at every step.
+    fn check_copies(&self, call: &Call, before: &Kept, after: &Kept, pools: &Pools) -> Result<(), &'static str> {
+        let live = |kept: &Kept| kept.images.iter().filter(|image| image.stands.now.is_live()).count();
+        rule(live(after) <= 1, TWO_COPIES)?;
+        let is_begun = matches!(call, Call::CopyImage { .. }) && live(after) > live(before);
+        // A request that finds a record whose time is over deletes it and writes its own.
+        let may_be_deleted = self.has(|kind| !kind.gives() || kind == Kind::LateShareCopy);
+        rule(!is_begun || may_be_deleted || has_waiting(after, pools), "a copy was begun, and nothing waits for it")?;
+        let other = after.images.iter().any(|image| (image.launch.now | image.copy.now) & TWO != 0);
+        rule(self.before == Before::BothWait || !other, "something was given that nobody asked for")
     }
 
     /// What must hold when everything has ended.
-    pub fn check_end(&self, kept: &Kept, ended: &[Ended], pools: &Pools) -> Result<(), String> {
-        let rule = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
-        let records: Vec<RecordName> =
-            kept.schedules.keys().map(|name| pools.names.get(*name).parse().unwrap()).collect();
-        let must_expire = kept.must_expire.map(|marked| marked & ONE != 0);
-        let what = ["launch permission", "create volume permission", "grant"];
-        for (what, _) in what.iter().zip(must_expire).filter(|(_, must)| *must) {
-            rule(!records.is_empty(), &format!("a {what} must expire, and no record is left"))?;
+    pub fn check_end(&self, end: &End<'_>, pools: &Pools) -> Result<(), &'static str> {
+        let End { kept, ended, .. } = end;
+        for (slot, image) in kept.images.iter().enumerate() {
+            let must_expire = image.must_expire.map(|marked| marked & ONE != 0);
+            for (what, _) in UNRECORDED.iter().zip(must_expire).filter(|(_, must)| *must) {
+                rule(has_expiry(slot, kept, pools), what)?;
+            }
         }
-        let complete = |is_it: &dyn Fn(Kind) -> bool| {
-            let all = self.actors.iter().zip(ended).filter(|(actor, _)| is_it(actor.kind));
-            all.map(|(_, ended)| ended.result == Status::Completed).collect::<Vec<_>>()
-        };
-        let taken = complete(&Kind::takes_away);
+        if self.before.is_about_copies() {
+            return self.check_end_of_copies(end, pools);
+        }
+        if self.before.is_about_approvals() {
+            return self.check_end_of_approvals(end, pools);
+        }
+        let taken = self.complete(ended, Kind::takes_away);
         if !taken.is_empty() && !self.has(Kind::gives) && taken.iter().all(|it| *it) {
-            let is_gone = kept.launch.now & ONE == 0 && kept.copy.now & ONE == 0 && kept.grants.now[0] == 0;
-            rule(is_gone && records.is_empty(), "a revoke is complete, and something is left")?;
+            let is_gone = kept.has_nothing(0, ONE) && kept.schedules.is_empty();
+            rule(is_gone, "a revoke is complete, and something is left")?;
         }
-        let given = complete(&Kind::gives).contains(&true);
+        let given = self.complete(ended, Kind::gives).contains(&true);
         // A share that was renewed in time outlives its first expiry, and the repair that finds that overdue.
         let in_time = |(actor, ended): (&Actor, &Ended)| {
             actor.kind == Kind::Renew && ended.result == Status::Completed && ended.began < EXPIRING
         };
-        let is_renewed = self.actors.iter().zip(ended).any(in_time);
+        let is_renewed = self.actors.iter().zip(*ended).any(in_time);
         let ends_it = |kind| matches!(kind, Kind::Expire | Kind::Repair) && !is_renewed;
         if given && !self.has(|kind| kind.takes_away() || ends_it(kind)) {
-            let is_there = kept.launch.now & ONE != 0 && kept.copy.now & ONE != 0 && kept.grants.now[0] != 0;
-            rule(is_there, "a share is complete, and something is missing")?;
+            rule(kept.has_all(0, ONE), "a share is complete, and something is missing")?;
+        }
+        Ok(())
+    }
+
+    /// For each invocation of these kinds, whether it is complete.
+    fn complete(&self, ended: &[Ended], is_it: fn(Kind) -> bool) -> Vec<bool> {
+        let all = self.actors.iter().zip(ended).filter(|(actor, _)| is_it(actor.kind));
+        all.map(|(_, ended)| ended.result == Status::Completed).collect()
+    }
+
+    /// What must hold of copies when everything has ended and the hints have come.
+    fn check_end_of_copies(&self, end: &End<'_>, pools: &Pools) -> Result<(), &'static str> {
+        let End { ended, aftermath: Aftermath { kept, told }, .. } = end;
+        rule(!has_waiting(kept, pools), "a record is left, and nothing waits")?;
+        let taken = self.complete(ended, Kind::takes_away);
+        let has_nothing = |target| (1..SLOTS).all(|slot| kept.has_nothing(slot, target));
+        if !taken.is_empty() && !self.has(Kind::gives) && taken.iter().all(|it| *it) {
+            rule(
+                has_nothing(ONE),
+                match end {
+                    End { is_undisturbed: false, .. } => GIVEN_AFTER_CRASH,
+                    End { may_lag: true, .. } => GIVEN_LATE,
+                    End { .. } => GIVEN,
+                },
+            )?;
+        }
+        let told: Vec<_> = ended.iter().flat_map(|ended| &ended.told).chain(told).collect();
+        let is_told = told.iter().any(|told| matches!(told.result, Status::Refused | Status::Failed));
+        let is_undone = told.iter().any(|told| told.result == Status::Incomplete);
+        let is_given = |target| (1..SLOTS).any(|slot| kept.has_all(slot, target));
+        let is_gone = kept.images.iter().any(|image| image.stands.now == Stands::Gone);
+        let waited = |(actor, ended): (&Actor, &Ended)| {
+            actor.kind.gives() && matches!(ended.result, Status::Accepted | Status::Completed)
+        };
+        let waited = self.before != Before::NoCopy || self.actors.iter().zip(*ended).any(waited);
+        let is_taken = self.has(Kind::takes_away);
+        if waited && !is_taken && !is_given(ONE) && is_undone {
+            return Err(if end.kept.is_overtaken {
+                OVERTAKEN
+            } else {
+                "a share is undone, and nobody has taken it back"
+            });
+        }
+        let is_live = kept.images.iter().any(|image| image.stands.now.is_live());
+        let may_be_given_up = kept.is_withdrawn || is_gone || self.actors.iter().any(|actor| actor.not_before > 0);
+        rule(
+            !is_live || is_given(ONE) || is_taken || may_be_given_up || !end.is_undisturbed,
+            if end.kept.is_given_up_late { NOBODY_WAITS } else { "a copy is there, and nobody has waited for it" },
+        )?;
+        if waited && !is_taken {
+            rule(is_given(ONE) || is_told || is_gone, if end.is_undisturbed { UNTOLD } else { UNTOLD_AFTER_CRASH })?;
+        }
+        if self.before == Before::BothWait && !self.has(|kind| kind == Kind::ResetCopy) {
+            rule(
+                is_given(TWO) || is_told || is_undone || is_gone || !end.is_undisturbed,
+                "the share of the other target has gone",
+            )?;
         }
         Ok(())
     }
 }
 
+impl Scene {
+    /// What must hold of approvals when everything has ended and the hints have come.
+    fn check_end_of_approvals(&self, end: &End<'_>, pools: &Pools) -> Result<(), &'static str> {
+        let End { ended, aftermath: Aftermath { kept, told }, .. } = end;
+        rule(!has_decision(kept, pools), "a decision is left")?;
+        let told: Vec<_> = ended.iter().flat_map(|ended| &ended.told).chain(told).collect();
+        let is = |told: &Told, code| told.refusals.contains(&code);
+        let is_made = |told: &&&Told| told.result == Status::Completed;
+        let is_ended = |told: &&&Told| is(told, RefusalCode::ApprovalRejected) || is(told, RefusalCode::ApprovalLapsed);
+        let is_same = |one: &Told, other: &Told| one.request_id == other.request_id && one.refusals == other.refusals;
+        let decided: Vec<_> = told.iter().filter(|told| is_made(told) || is_ended(told)).collect();
+        let is_one = decided
+            .iter()
+            .all(|one| decided.iter().all(|other| one.request_id != other.request_id || is_same(one, other)));
+        rule(is_one, "one ask was decided in two ways")?;
+        let is_given = kept.images[0].launch.now & ONE != 0;
+        let has_one_ask = !self.has(Kind::asks) && self.before != Before::Decided;
+        let may_be_given = !has_one_ask || self.has(|kind| kind == Kind::Share) || !told.iter().any(|it| is_ended(&it));
+        rule(may_be_given || !is_given, "something is given that was rejected or has lapsed")?;
+        if has_one_ask && !self.has(|kind| kind == Kind::Revoke) && told.iter().any(|it| is_made(&it)) {
+            rule(kept.has_all(0, ONE), "an approved share is complete, and something is missing")?;
+        }
+        if has_one_ask && !self.has(|kind| kind == Kind::Share) {
+            let was_given = end.kept.images[0].launch.now & ONE != 0;
+            let is_again = end.kept.is_taken && end.kept.given > 0 && is_given && !was_given;
+            rule(!is_again, GIVEN_AGAIN)?;
+        }
+        let is_waiting = |id: &str| asks_left(kept, pools).iter().any(|ask| ask.request_id == id);
+        let is_told = |id: &str| told.iter().any(|told| told.request_id == id);
+        let was_asked = matches!(self.before, Before::Asked | Before::Approved | Before::Rejected);
+        let lost = if end.is_undisturbed { ASK_LOST } else { ASK_LOST_AFTER_CRASH };
+        rule(!was_asked || is_waiting("first") || is_told("first") || end.kept.is_first_told, lost)?;
+        let accepted =
+            self.actors.iter().zip(*ended).any(|(actor, ended)| actor.kind.asks() && ended.result == Status::Accepted);
+        rule(!accepted || !told.is_empty() || !asks_left(kept, pools).is_empty(), lost)
+    }
+}
+
+/// What is wrong if nobody learns what became of an ask.
+const ASK_LOST: &str = "an ask has gone, and nobody is told";
+
+/// The same if an invocation was killed or a write failed.
+const ASK_LOST_AFTER_CRASH: &str = "an ask has gone, and nobody is told after a crash or a failure";
+
+/// Whether there is a decision about an ask.
+fn has_decision(kept: &Kept, pools: &Pools) -> bool {
+    kept.schedules.keys().any(|name| DecisionName::is_meant(&pools.names.get(*name)))
+}
+
+/// The asks that are there.
+fn asks_left(kept: &Kept, pools: &Pools) -> Vec<Ask> {
+    let asks = kept.schedules.iter().filter_map(|(name, schedule)| {
+        let name = pools.names.get(*name).parse().unwrap();
+        match Record::read(&name, &pools.schedules.get(*schedule), BUS) {
+            Ok(Record::Ask(ask)) => Some(*ask),
+            _ => None,
+        }
+    });
+    asks.collect()
+}
+
+/// How it ends when the hints of the records that are left have come, one after the other.
+#[derive(Debug, Clone)]
+pub struct Aftermath {
+    /// What AWS keeps then.
+    pub kept: Kept,
+    /// What the hints told of earlier requests.
+    pub told: Vec<Told>,
+}
+
+/// How everything has ended.
+#[derive(Debug)]
+pub struct End<'e> {
+    /// What AWS keeps.
+    pub kept: &'e Kept,
+    /// How each invocation has ended.
+    pub ended: &'e [Ended],
+    /// How it ends after the hints.
+    pub aftermath: &'e Aftermath,
+    /// Whether no invocation was killed and no write failed.
+    pub is_undisturbed: bool,
+    /// Whether reads of EC2 may lag.
+    pub may_lag: bool,
+}
+
+/// What must hold of one image at every step of an invocation that nothing disturbs.
+fn check_order(step: &Step, slot: usize, before: &Kept, after: &Kept, pools: &Pools) -> Result<(), &'static str> {
+    let has_grant = after.grants.now[slot][0] != 0;
+    let has_record = has_expiry(slot, after, pools);
+    let (before, after) = (&before.images[slot], &after.images[slot]);
+    let (can_launch, can_copy) = (after.launch.now & ONE != 0, after.copy.now & ONE != 0);
+    let is_added = can_launch && before.launch.now & ONE == 0;
+    rule(!is_added || has_grant, "a launch permission was added before the grant")?;
+    rule(!is_added || can_copy, "a launch permission was added before the create volume permission")?;
+    let must_expire = after.must_expire.iter().any(|marked| marked & ONE != 0);
+    rule(!must_expire || has_record, "something is given that must expire, and there is no record")?;
+    rule(
+        !matches!(step, Step::RemoveCreateVolumePermissions { .. } | Step::RevokeGrant { .. }) || !can_launch,
+        "something was removed before the launch permission",
+    )
+}
+
+/// Whether there is a record of an expiry of the image in this slot.
+fn has_expiry(slot: usize, kept: &Kept, pools: &Pools) -> bool {
+    let prefix = ExpiryName::image_prefix(&world::id_of(slot));
+    kept.schedules.keys().any(|name| pools.names.get(*name).starts_with(&prefix))
+}
+
+/// Whether there is a record of a share that waits for a copy.
+fn has_waiting(kept: &Kept, pools: &Pools) -> bool {
+    kept.schedules.keys().any(|name| CopyName::is_meant(&pools.names.get(*name)))
+}
+
 impl Kept {
-    fn with_grant(self) -> Self {
-        Self { grants: Lagging::new([1, 0]), made: [1, 0], ..self }
+    fn with_grant(mut self, slot: usize) -> Self {
+        self.made[slot] = [1, 0];
+        Self { grants: Lagging::new(self.made), ..self }
+    }
+
+    fn with_record(mut self, record: &Record, pools: &Pools) -> Self {
+        let schedule = record.schedule(BUS, world::time_at(0));
+        self.schedules.insert(pools.names.put(&record.name().to_string()), pools.schedules.put(&schedule));
+        self
+    }
+
+    /// Whether the target has nothing of the image in this slot.
+    fn has_nothing(&self, slot: usize, target: u8) -> bool {
+        let image = &self.images[slot];
+        let place = usize::try_from(target.trailing_zeros()).unwrap();
+        (image.launch.now | image.copy.now) & target == 0 && self.grants.now[slot][place] == 0
+    }
+
+    /// Whether the target has everything of the image in this slot.
+    fn has_all(&self, slot: usize, target: u8) -> bool {
+        let image = &self.images[slot];
+        let place = usize::try_from(target.trailing_zeros()).unwrap();
+        image.launch.now & image.copy.now & target != 0 && self.grants.now[slot][place] != 0
     }
 }

@@ -6,28 +6,46 @@ use std::cell::RefCell;
 
 use sharing::{
     facts::Failure,
-    outcome::{RefusalCode, Status},
+    outcome::{Outcome, RefusalCode, Status},
     plan::Step,
     records::Schedule,
 };
 
-use crate::pool::{Pool, Word};
+use crate::{
+    pool::{Pool, Word},
+    world::{Grants, SLOTS},
+};
 
 /// A call to the model. The invocation goes on with its answer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Call {
-    /// The invocation begins, and looks at the clock.
+    /// The invocation begins, looks at the clock, and gets the allowlist.
     Begin,
-    /// DescribeImageAttribute: who may launch the image.
-    Launch,
+    /// DescribeImages, of the copies.
+    Copies,
+    /// DescribeImages, of one copy that CopyImage has just answered with. It is asked until EC2's reads have caught up.
+    IsThere(u8),
+    /// DescribeImages in the other Region, of the image that is copied.
+    Source,
+    /// DescribeImageAttribute: who may launch the image in this slot.
+    Launch(u8),
     /// DescribeSnapshotAttribute: who may create volumes from its snapshot.
-    Copy,
-    /// ListGrants on its key.
+    Copy(u8),
+    /// ListGrants on the key.
     Grants,
     /// ListSchedules: the names of the records.
     Names,
     /// GetSchedule of this name.
     Schedule(Word),
+    /// GetSchedule of this name, in the second look.
+    LookAgain(Word),
+    /// CopyImage.
+    CopyImage {
+        /// The name of the copy.
+        name: Word,
+        /// The client token.
+        token: Word,
+    },
     /// A write. `expires` says whether what it gives has a record.
     Write {
         /// The step.
@@ -37,23 +55,58 @@ pub enum Call {
     },
 }
 
+/// How an image stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Stands {
+    /// There has been no such image.
+    #[default]
+    Nowhere,
+    /// EC2 makes it.
+    Pending,
+    /// It is available.
+    Available,
+    /// EC2 could not make it.
+    Failed,
+    /// It was deregistered.
+    Gone,
+}
+
+impl Stands {
+    /// Whether it is pending or available.
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Pending | Self::Available)
+    }
+}
+
 /// The model's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Answer {
-    /// The place of the clock.
-    Time(u8),
+    /// The place of the clock, and whether nobody may have copies any more.
+    Began(u8, bool),
+    /// The copies: how each stands, and its name.
+    Copies([(Stands, Word); SLOTS]),
+    /// Whether it is there, or, of a copy, whether it is pending or available.
+    Is(bool),
     /// Targets, as bits.
     Targets(u8),
-    /// For each target the number of its grant, 0 for none.
-    Grants([u8; 2]),
+    /// The grants.
+    Grants(Grants),
     /// The names of the schedules.
     Names(Vec<Word>),
     /// The schedule of that name.
     Schedule(Option<Word>),
     /// The write is done; of a grant with its number.
     Done(u8),
+    /// The copy in this slot is begun, or was.
+    Begun(u8),
+    /// Another image has that name.
+    NameTaken,
     /// There is a schedule of that name already.
     Conflict,
+    /// The write is not done, and never will be.
+    Refused,
+    /// The write is not done, because the copy is pending.
+    NotYet,
     /// The write is not done: throttled until the time was over.
     Failed,
     /// No answer arrived. The write may be done.
@@ -69,10 +122,31 @@ pub struct Ended {
     pub refusals: Vec<RefusalCode>,
     /// The place of the clock at which it began.
     pub began: u8,
-    /// Whether it is a share for good, and complete: what there is now needs no record.
-    pub is_for_good: bool,
+    /// The slot of the image of a share for good that is complete: what there is now needs no record.
+    pub for_good: Option<usize>,
     /// What could not be done or read.
     pub failures: Vec<Failure>,
+    /// What it tells of earlier requests: those of records.
+    pub told: Vec<Told>,
+}
+
+/// What is told of an earlier request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The ID of the request.
+    pub request_id: String,
+    /// Its result.
+    pub result: Status,
+    /// Its refusals.
+    pub refusals: Vec<RefusalCode>,
+}
+
+impl Told {
+    /// What this outcome tells.
+    pub fn of(outcome: &Outcome) -> Self {
+        let refusals = outcome.refusals.iter().map(|refusal| refusal.code).collect();
+        Self { request_id: outcome.request_id.clone(), result: outcome.result, refusals }
+    }
 }
 
 /// What is kept once.
@@ -84,6 +158,8 @@ pub struct Pools {
     pub schedules: Pool<Schedule>,
     /// The steps.
     pub steps: Pool<Step>,
+    /// The names and the client tokens of copies.
+    pub words: Pool<String>,
 }
 
 /// The result of calls, or those of them that have no answer yet. They are under way at the same time.
@@ -113,7 +189,7 @@ impl Answers {
 
     /// The place of the clock at the beginning.
     pub fn began(&self) -> Option<u8> {
-        self.0.iter().find_map(|(_, answer)| if let Answer::Time(place) = answer { Some(*place) } else { None })
+        self.0.iter().find_map(|(_, answer)| if let Answer::Began(place, _) = answer { Some(*place) } else { None })
     }
 }
 

@@ -20,6 +20,23 @@ use crate::{
 /// account IDs for the first and 500 modifications for the second. A request has no more targets than this.
 const MAX_ENTRIES: usize = crate::request::MAX_TARGETS;
 
+/// The writes for each image, beside its decision. If one image stops a share, nothing is written for any, except that a
+/// share which waits is given up if it is refused for good.
+pub fn plans<'a>(
+    case: &Case<'_>,
+    facts: &Facts,
+    decisions: Vec<ImageDecision<'a>>,
+) -> Vec<(ImageDecision<'a>, Vec<Step>)> {
+    let ended = give_up(case, &decisions);
+    let is_stopped = decisions.iter().any(|decision| decision.stops_whole(case.request.action));
+    let of_image = |decision: ImageDecision<'a>| {
+        let image = facts.images.get(decision.image_id).filter(|_| !is_stopped);
+        let steps = image.map(|image| plan(case, &decision, image, facts)).unwrap_or_default();
+        (decision, steps.into_iter().chain(ended.clone()).collect())
+    };
+    decisions.into_iter().map(of_image).collect()
+}
+
 /// The writes for one image. A refused image has none.
 ///
 /// A share writes record, grants, snapshots and launch permission in this order, so that nobody can launch before
@@ -248,7 +265,8 @@ fn delete_expiries(case: &Case<'_>, image_id: &ImageId, taken: &TakeAway<'_>, im
             let mut steps: Vec<_> = recorded.iter().map(|expiry| delete_expiry(expiry)).collect();
             let has_record = |target: &&Target| recorded.iter().any(|expiry| expiry.target == **target);
             let again: Vec<_> = taken.from.iter().filter(has_record).cloned().collect();
-            if may_change_launch_permissions(image) {
+            // An image with a record has been available. If it was read as pending, that has changed meanwhile.
+            if may_change_launch_permissions(image) || image.state == ImageState::Pending {
                 steps.extend(remove_launch_permissions(image_id, &again));
             }
             steps.extend(remove_create_volume_permissions(case, taken, image, &accounts(&again)));

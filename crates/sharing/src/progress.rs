@@ -130,6 +130,28 @@ mod tests {
     }
 
     #[test]
+    fn a_step_is_split_only_if_aws_does_not_know_a_target() {
+        let split = |code, words: &str| {
+            let mut result = failed(add_copy(), code);
+            result.error.as_mut().unwrap().message = words.to_owned();
+            result.split()
+        };
+        assert_eq!(StepResult::new(add_copy(), StepState::Done).split(), None);
+        assert_eq!(split(ErrorCode::Denied, ONE), None);
+        let (one, two) = add_copy().split(|target| target.to_string() == ONE);
+        let (unknown, parts) = split(ErrorCode::TargetNotKnown, &format!("{ONE} is no account")).unwrap();
+        let unknown = unknown.unwrap();
+        assert_eq!(
+            (Some(&unknown.step), unknown.state, parts),
+            (one.as_ref(), StepState::Failed, vec![two.clone().unwrap()])
+        );
+        assert_eq!(unknown.error.unwrap().message, format!("AWS does not know {ONE}: {ONE} is no account"));
+        // If the words name none, each half is tried.
+        let halves = [one, two].into_iter().flatten().collect();
+        assert_eq!(split(ErrorCode::TargetNotKnown, "an account is unknown"), Some((None, halves)));
+    }
+
+    #[test]
     fn a_target_that_aws_does_not_know_stops_only_itself() {
         let (one, two) = add_copy().split(|target| target.to_string() == ONE);
         let first = [failed(one.unwrap(), ErrorCode::TargetNotKnown), StepResult::new(two.unwrap(), StepState::Done)];

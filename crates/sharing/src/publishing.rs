@@ -4,12 +4,14 @@
 use std::ops::Range;
 
 use crate::{
+    decide::newest,
     domain::ParameterName,
-    facts::{Before, Failure},
+    facts::{Before, Failure, Parameter, Reading},
     needs::Publication,
     outcome::{ErrorCode, StepState},
     plan::Step,
     progress::ImageResult,
+    request::Action,
 };
 
 /// At most this many versions in between are read: the latest ones. Parameter Store keeps 100:
@@ -26,8 +28,11 @@ pub struct LastSteps {
 }
 
 /// The last steps of each share, in the order of the shares. If several images of a request have the same parameter,
-/// only the newest one whose share is complete is published.
+/// only the newest one whose share is complete is published. If one image stops the whole share, none is.
 pub fn last_steps(results: &[ImageResult<'_>]) -> Vec<LastSteps> {
+    if results.iter().any(|result| result.decision.stops_whole(Action::Share)) {
+        return vec![LastSteps::default(); results.len()];
+    }
     let all: Vec<_> = results.iter().map(|result| (is_complete(result), publications(result))).collect();
     let is_newest = |one: &Publication, is_complete: bool| {
         let others = all.iter().filter(|(other, _)| *other || !is_complete).flat_map(|(_, others)| others.iter());
@@ -86,6 +91,27 @@ pub fn crossed(result: &ImageResult<'_>) -> Vec<Crossed> {
         (!between.is_empty()).then_some(Crossed { put, version, between })
     });
     crossed.collect()
+}
+
+/// The versions of parameters in between that were read, or why they could not be.
+pub type Between = Vec<(Crossed, Reading<Vec<Parameter>>)>;
+
+/// The steps that set the parameters of one image again, to the newest image that was put, beside its results. In the last
+/// round nothing is set any more, and the outcome says what is not known.
+pub fn settle<'a>(mut result: ImageResult<'a>, between: &Between, is_last: bool) -> (ImageResult<'a>, Vec<Step>) {
+    let mut again = Vec::new();
+    for (crossed, versions) in between {
+        match versions {
+            Err(failure) => result.lost.push(failure.clone()),
+            Ok(versions) => again.extend(newest(&crossed.put, versions)),
+        }
+    }
+    if is_last {
+        let unsettled = |it: &Publication| unsettled(&it.parameter, "other images were published repeatedly");
+        result.lost.extend(again.iter().map(unsettled));
+        again.clear();
+    }
+    (result, again.into_iter().map(Step::PutParameter).collect())
 }
 
 /// Why it is not known whether a parameter names the newest image.

@@ -3,11 +3,13 @@
 mod catalogue;
 mod copies;
 mod standing;
+mod survey;
 mod usage;
 
 use std::collections::BTreeMap;
 
 use standing::Standing;
+pub use survey::{add_images, surveyed};
 use time::OffsetDateTime;
 
 use crate::{

@@ -20,7 +20,7 @@ def is_sure(question: Question, action: str, own: str, verdict: str) -> bool:
     return verdicts == {verdict} or (verdict == "implicit-deny" and verdicts == {"implicit-deny", "denied"})
 
 
-def entailed(question: Question, action: str, most: int = 4000) -> set[str]:
+def entailed(question: Question, action: str, most: int = 100_000) -> set[str]:
     """The verdicts over every way to fill in what isn't known: if it is one, that is as right as "conditional"."""
     keys = unknown_keys(question, action)
     choices = [candidates(key, question) for key in keys]

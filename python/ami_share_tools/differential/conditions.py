@@ -70,9 +70,9 @@ def null_holds(parts: re.Match[str], key: str, known: Known, wanted: list[Any], 
 def conditions_hold(condition: Document, request: Request, depends_on: set[str]) -> Kleene:
     """logic: all operators and all keys must hold."""
     result: Kleene = True
+    if any(len({key.lower() for key in keys}) < len(keys) for keys in condition.values()):
+        request.notes.add("a key twice under one operator")  # whatever the other conditions say: the policy has a fault
     for operator, keys in condition.items():
-        if len({key.lower() for key in keys}) < len(keys):
-            request.notes.add("a key twice under one operator")
         for key, wanted in keys.items():
             request.unknown_variables = set()
             holds = condition_holds(operator, key, texts(wanted), request)

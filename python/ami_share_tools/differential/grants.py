@@ -13,7 +13,11 @@ def grant_holds(grant: Document, request: Request, depends_on: set[str]) -> Klee
     if request.operation not in grant.get("Operations", ()):
         return False
     grantee = grant.get("GranteePrincipal")
-    if not grantee or request.service:
+    if request.service:
+        return all_of(
+            [is_service(grant, request), constraints_hold(grant.get("Constraints") or {}, request, depends_on)]
+        )
+    if not grantee:
         return False  # a grantee service principal is not an identity of an account
     account = account_of(grantee)
     if account and re.fullmatch(r"\d{12}", grantee):
@@ -26,6 +30,14 @@ def grant_holds(grant: Document, request: Request, depends_on: set[str]) -> Klee
     if result is None:
         depends_on |= found
     return result
+
+
+def is_service(grant: Document, request: Request) -> Kleene:
+    """API reference, GrantListEntry: a service gets the permissions of a grant that names its service principal."""
+    if grant.get("GranteePrincipal") == request.service:
+        request.notes.add("a grantee principal that is a service: it might represent several principals")
+        return True
+    return grant.get("GranteeServicePrincipal") == request.service
 
 
 def constraints_hold(constraints: Document, request: Request, found: set[str]) -> Kleene:

@@ -1,4 +1,4 @@
-//! Owns how a share ends to wait for approval: somebody approves or rejects it, or nobody does in time. Each of these is
+//! Owns how the waiting for an approval ends: somebody approves or rejects the share, or nobody does in time. Each of these is
 //! written down as a decision first; whoever writes one first decides.
 
 use sharing::{

@@ -87,9 +87,20 @@ fn conditions_follow_the_table_for_missing_keys_and_empty_sets() {
     let empty = || json!({"kms:GrantOperations": []});
     condition(json!({"ForAllValues:StringEquals": {"kms:GrantOperations": "Decrypt"}}), empty(), "allowed");
     condition(json!({"ForAnyValue:StringNotEquals": {"kms:GrantOperations": "Decrypt"}}), empty(), "implicit-deny");
-    // An empty text is no value for `ForAllValues`, and a value for the others.
-    condition(json!({"ForAllValues:StringEquals": {"kms:x": "a"}}), json!({"kms:x": ""}), "allowed");
-    condition(json!({"ForAnyValue:StringEquals": {"kms:x": "a"}}), json!({"kms:x": ""}), "implicit-deny");
+    // An empty text is no value for the set operators, and a value for the others.
+    for (operator, expect) in [
+        ("ForAllValues:StringEquals", "allowed"),
+        ("ForAllValues:StringNotLike", "allowed"),
+        ("ForAnyValue:StringEquals", "implicit-deny"),
+        ("ForAnyValue:StringNotEquals", "implicit-deny"),
+        ("ForAnyValue:StringLike", "implicit-deny"),
+        ("ForAnyValue:StringNotEqualsIfExists", "implicit-deny"),
+        ("StringLike", "allowed"),
+        ("StringNotEquals", "allowed"),
+    ] {
+        let wanted = if operator.ends_with("Like") { "*" } else { "a" };
+        condition(json!({operator: {"kms:x": wanted}}), json!({"kms:x": ""}), expect);
+    }
     condition(json!({"Null": {"kms:GrantOperations": "true"}}), none(), "allowed");
     condition(json!({"Null": {"kms:GrantOperations": ["true", "false"]}}), none(), "allowed");
     condition(json!({"Null": {"kms:ViaService": "false"}}), json!({"kms:ViaService": "x"}), "allowed");

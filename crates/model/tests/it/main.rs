@@ -8,38 +8,80 @@
     reason = "a test fails by panicking"
 )]
 
+use std::collections::BTreeSet;
+
 use model::{
     explore::{Explorer, Limits},
     invocation::Planted,
     kept::Lag,
-    scenes::{Before, KNOWN, Kind, Scene},
-    sets::scenes,
+    kinds::Kind,
+    scenes::{Before, KNOWN, NOBODY_WAITS, OVERTAKEN, Scene},
+    sets::{approvals, scenes},
 };
 
 const LAG: Lag = Lag { ec2: true, kms: false };
-const QUIET: Limits = Limits { crashes: 0, faults: 0, lag: Lag { ec2: false, kms: false }, is_one_by_one: false };
+const QUIET: Limits =
+    Limits { crashes: 0, faults: 0, events: 0, lag: Lag { ec2: false, kms: false }, is_one_by_one: false };
 
-/// Explores every scene with the given number of invocations, and checks the least number of states that are explored.
+/// The same, and the reads that an invocation makes at the same time run one after the other.
+const SIMPLE: Limits = Limits { is_one_by_one: true, ..QUIET };
+
+/// Explores scenes, checks the least number of states that are explored, and returns what is known not to hold.
 #[track_caller]
-fn check(size: usize, limits: Limits, fewest: usize) {
+fn explore(scenes: impl IntoIterator<Item = Scene>, limits: Limits, fewest: usize) -> BTreeSet<&'static str> {
     let mut explorer = Explorer::new(Planted::Nothing);
-    let mut states = 0;
-    for scene in scenes(size) {
+    let (mut states, mut known) = (0, BTreeSet::new());
+    for scene in scenes {
         let explored = explorer.explore(&scene, limits);
         assert_eq!(explored.found, None, "{}", scene.name());
         states += explored.states;
+        known.extend(explored.known.into_keys());
     }
     assert!(states >= fewest, "{states} states");
+    known
+}
+
+/// Explores every scene of the image with the given number of invocations.
+#[track_caller]
+fn check(size: usize, limits: Limits, fewest: usize) {
+    assert_eq!(explore(scenes(size), limits, fewest), BTreeSet::new());
 }
 
 #[test]
 fn one_request_survives_a_crash_a_lost_answer_and_late_reads() {
-    check(1, Limits { crashes: 1, faults: 1, lag: LAG, is_one_by_one: false }, 2_000);
+    check(1, Limits { crashes: 1, faults: 1, lag: LAG, ..QUIET }, 2_000);
 }
 
 #[test]
 fn two_requests_leave_nothing_that_must_expire_without_a_record_whatever_their_order() {
-    check(2, Limits { crashes: 0, faults: 0, lag: LAG, is_one_by_one: false }, 30_000);
+    check(2, Limits { lag: LAG, ..QUIET }, 30_000);
+}
+
+#[test]
+fn requests_for_copies_and_hints_that_cross_leave_one_copy_and_no_record() {
+    let pairs = [
+        [Kind::ShareCopy, Kind::ShareCopy],
+        [Kind::ShareCopy, Kind::ShareCopyToo],
+        [Kind::ShareCopy, Kind::Tick],
+        [Kind::Tick, Kind::RevokeCopy],
+        [Kind::TickOfBoth, Kind::RevokeCopy],
+        [Kind::ShareCopyUntil, Kind::RevokeCopyById],
+    ];
+    let scenes = pairs.iter().flat_map(|kinds| Before::COPIES.map(|before| Scene::new(kinds, before)));
+    assert_eq!(explore(scenes, SIMPLE, 5_000), BTreeSet::from([NOBODY_WAITS]));
+}
+
+#[test]
+fn of_two_hints_that_cross_one_undoes_its_share_at_one_call_alone_as_docs_reliability_says() {
+    for kinds in [[Kind::Tick, Kind::Tick], [Kind::Tick, Kind::Copied], [Kind::Copied, Kind::Copied]] {
+        let scene = Scene::new(&kinds, Before::Copied);
+        assert_eq!(explore([scene], QUIET, 100), BTreeSet::from([OVERTAKEN]));
+    }
+}
+
+#[test]
+fn one_decision_about_an_ask_wins_and_is_carried_out_once() {
+    assert_eq!(explore(approvals(2), SIMPLE, 10_000), BTreeSet::new());
 }
 
 /// Checks what is found in a scene with this fault, and that there is a way to it.
@@ -85,6 +127,39 @@ fn a_revoke_that_does_not_look_again_is_found() {
 fn an_expiry_that_ends_a_renewed_share_is_found() {
     let what = "a share is complete, and something is missing";
     finds(Planted::NeverSuperseded, &[Kind::Renew, Kind::Expire], Before::SharedUntil, QUIET, what);
+}
+
+#[test]
+fn a_copy_that_is_begun_before_its_record_is_found() {
+    let what = "a copy was begun, and nothing waits for it";
+    finds(Planted::CopyFirst, &[Kind::ShareCopy], Before::NoCopy, QUIET, what);
+}
+
+#[test]
+fn a_hint_without_its_second_look_and_a_revoke_without_its_last_look_at_the_copies_are_found() {
+    let what = "a revoke is complete, and something is given or left";
+    finds(Planted::NoSecondLook, &[Kind::Tick, Kind::RevokeCopy], Before::Waits, SIMPLE, what);
+    finds(Planted::NoWithdrawnLook, &[Kind::Tick, Kind::RevokeCopy], Before::Waits, SIMPLE, what);
+}
+
+#[test]
+fn a_hint_that_deletes_its_record_at_once_is_found() {
+    let what = "a share is undone, and nobody has taken it back";
+    finds(Planted::EndsAtOnce, &[Kind::Tick, Kind::Tick], Before::Copied, SIMPLE, what);
+}
+
+#[test]
+fn a_share_that_does_not_look_whether_the_record_it_relied_on_is_still_there_is_found() {
+    let what = "a copy is there, and nobody has waited for it";
+    finds(Planted::NoRecordAgain, &[Kind::ShareCopy, Kind::Tick], Before::Failed, SIMPLE, what);
+}
+
+#[test]
+fn a_decision_without_its_record_or_about_another_ask_is_found() {
+    let what = "something is given, and no decision says so";
+    finds(Planted::NoDecision, &[Kind::Approve], Before::Asked, QUIET, what);
+    let what = "one ask was decided in two ways";
+    finds(Planted::AnyAsk, &[Kind::Approve, Kind::Reject], Before::Asked, SIMPLE, what);
 }
 
 #[test]

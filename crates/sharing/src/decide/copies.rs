@@ -196,6 +196,12 @@ fn distinct_keys<'r>(rules: impl Iterator<Item = &'r Rule>) -> Vec<KeyArn> {
 pub fn permitted_sources(case: &Case<'_>, facts: &Facts) -> BTreeSet<ImageId> {
     let may_ask = |(source_id, meant): (&ImageId, &BTreeMap<ImageId, Image>)| {
         let is_permitted = meant.keys().any(|id| permit(case, meant, id).needs_reading(case));
+        // If the source is gone, nothing stands for it, and which copies count is known only when their snapshots are read.
+        let may_count = |copies: &Copies| {
+            let mut available = copies.available().into_iter();
+            available.any(|(id, _)| permit(case, &copies.images, id).needs_reading(case))
+        };
+        let is_permitted = is_permitted || meant.is_empty() && facts.copies.get(source_id).is_some_and(may_count);
         (is_permitted || may_withdraw(case)).then(|| source_id.clone())
     };
     images_meant(case, facts).iter().filter_map(may_ask).collect()

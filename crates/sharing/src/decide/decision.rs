@@ -257,6 +257,12 @@ macro_rules! refusals_of {
 }
 
 impl<'a> ImageDecision<'a> {
+    /// The refusal of an image about which nothing is read.
+    pub fn refused(image_id: &'a ImageId, refusals: Vec<Refusal>) -> Self {
+        let decision = Decision::Refused(refusals);
+        Self { image_id, rule: None, targets: Vec::new(), decision, warnings: Vec::new() }
+    }
+
     /// All refusals.
     pub fn refusals(&self) -> &[Refusal] {
         refusals_of!(&self.decision, &[])

@@ -12,6 +12,12 @@ use crate::{
     request::{Action, NextToken},
 };
 
+/// With this many findings an answer is full: the next answer has the others.
+const FULL: usize = 500;
+
+/// With this many rows it is full, too.
+const FULL_OF_ROWS: usize = 1_000;
+
 /// What is known after a survey of some images, and determines how the survey continues.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Surveyed {
@@ -26,7 +32,7 @@ pub struct Surveyed {
     /// Whether everything about at least one image was read.
     pub is_any_read: bool,
     /// Whether a repair has something to do.
-    has_repairs: bool,
+    pub has_repairs: bool,
     /// Where the survey continues.
     pub next: Option<NextToken>,
 }
@@ -54,6 +60,28 @@ impl Surveyed {
         }
         surveyed.is_any_read = case.request.image_ids.iter().any(|image_id| !unread.contains(&image_id));
         surveyed
+    }
+
+    /// A survey that begins at this place.
+    pub fn from(place: Option<NextToken>) -> Self {
+        Self { next: place, ..Self::default() }
+    }
+
+    /// Adds what is known after more images.
+    pub fn add(&mut self, more: Self) {
+        let Self { findings, rows, overdue, unread, is_any_read, has_repairs, next } = more;
+        self.findings = self.findings.saturating_add(findings);
+        self.rows = self.rows.saturating_add(rows);
+        self.overdue.extend(overdue);
+        self.unread.extend(unread);
+        self.is_any_read |= is_any_read;
+        self.has_repairs |= has_repairs;
+        self.next = next;
+    }
+
+    /// Whether the answer has no room for more images.
+    pub fn is_full(&self) -> bool {
+        self.findings >= FULL || self.rows >= FULL_OF_ROWS
     }
 
     /// Whether the survey stops before these images, if the time for reading them is over. The next request begins with

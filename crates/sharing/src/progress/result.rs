@@ -2,7 +2,7 @@
 
 use crate::{
     decide::ImageDecision,
-    domain::{CopyName, ImageId},
+    domain::{CopyName, ImageId, some_of},
     facts::Failure,
     outcome::{ErrorCode, StepState},
     plan::Step,
@@ -44,6 +44,20 @@ impl StepResult {
     /// Whether AWS has carried it out, or may have.
     pub fn may_be_done(&self) -> bool {
         self.state == StepState::Done || self.is_uncertain
+    }
+
+    /// How a step is split if AWS does not know one of its targets: what it is for the unknown ones, if they are known, and
+    /// the steps for the others. None if AWS knew every target.
+    pub fn split(&self) -> Option<(Option<Self>, Vec<Step>)> {
+        let error = self.error.as_ref().filter(|_| self.is_target_unknown())?;
+        let words = &error.message;
+        let (unknown, parts) = self.step.without_unknown(words);
+        let unknown = unknown.map(|step| {
+            let who = some_of(step.adds().iter().chain(&step.removes()));
+            let error = Failure { message: format!("AWS does not know {who}: {words}"), ..error.clone() };
+            Self { step, error: Some(error), ..self.clone() }
+        });
+        Some((unknown, parts))
     }
 
     /// Whether it failed because AWS does not know a target. This does not count for the grant of a role, because AWS

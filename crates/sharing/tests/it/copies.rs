@@ -16,7 +16,7 @@ use sharing::{
         KeyMetadata, LaunchPermission, Lineage, Provenance, RegionalImage, Snapshot,
     },
     outcome::{Outcome, Status},
-    plan::{Step, give_up, plan},
+    plan::{Step, plan, plans},
     progress::{ImageResult, StepResult},
     read_plan::{self, Need, Sources, WaitingReads},
     records::{name_of_waiting, waiting_request},
@@ -179,20 +179,13 @@ fn follow(world: &World, request: &Value) -> Followed {
             format!("{}{target}", refusal.code)
         });
         let refusals: Vec<_> = refusals.collect();
-        let is_refused = decisions.iter().any(|decision| decision.refuses_whole(case.request.action));
-        let ended = give_up(case, &decisions);
-        let planned = |decision: &sharing::decide::ImageDecision<'_>| {
-            let image = facts.images.get(decision.image_id).filter(|_| !is_refused);
-            let steps = image.map(|image| plan(case, decision, image, facts)).unwrap_or_default();
-            steps.into_iter().chain(ended.clone()).collect::<Vec<_>>()
-        };
-        let plans: Vec<_> = decisions.iter().map(planned).collect();
-        let steps = plans.iter().flatten().map(in_words).collect();
+        let plans = plans(case, facts, decisions);
+        let steps = plans.iter().flat_map(|(_, steps)| steps).map(in_words).collect();
         let done = |step: Step| StepResult {
             copy_id: matches!(step, Step::CopyImage(_)).then(|| id(COPY)),
             ..StepResult::new(step, sharing::outcome::StepState::Done)
         };
-        let results = decisions.into_iter().zip(plans).map(|(decision, plan)| ImageResult {
+        let results = plans.into_iter().map(|(decision, plan)| ImageResult {
             decision,
             steps: plan.into_iter().map(done).collect(),
             lost: Vec::new(),
@@ -309,6 +302,23 @@ fn an_available_copy_comes_before_a_pending_one_and_the_newest_first() {
     assert_eq!(follow(&world, &share(&[ONE])).steps, [format!("ec2:ModifyImageAttribute {COPY} +{ONE}")]);
     let world = world.made(COPY, copy(OTHER_KEY, ImageState::Pending));
     assert_eq!(follow(&world, &share(&[ONE])).steps, [format!("ec2:ModifyImageAttribute {OTHER_COPY} +{ONE}")]);
+}
+
+#[test]
+fn the_snapshots_of_copies_are_read_also_if_the_source_is_gone() {
+    let unread = |name: &str| {
+        let copied = copy(KEY, ImageState::Available);
+        let snapshots =
+            copied.snapshots.iter().map(|it| Backing { id: it.id.clone(), snapshot: Fact::NotRead }).collect();
+        let world = world("copied-1", &[ONE]).made(COPY, Image { name: Some(name.to_owned()), snapshots, ..copied });
+        world.with(|world| world.copies().source = Fact::Known(None)).with(|world| {
+            world.copies().learn_source(owner());
+        })
+    };
+    let read = |world: &World| world.put(&share(&[ONE]), read_plan::snapshots_of_copies);
+    assert_eq!(read(&unread("copied-1")), ["snap-0000000c".parse().unwrap()]);
+    // No rule covers this one, so nothing is read about it.
+    assert_eq!(read(&unread("other-1")), []);
 }
 
 #[test]

@@ -942,6 +942,17 @@ fn a_revoke_takes_away_what_a_share_gave_in_its_order() {
 }
 
 #[test]
+fn an_image_that_was_pending_is_revoked_again_where_a_record_shows_that_it_became_available() {
+    let pending = |world: World| world.with(|world| world.image.state = ImageState::Pending);
+    let open = World::open("golden-1");
+    steps(&pending(open.clone()), &ask("revoke", accounts(&[ONE])), &[REMOVE_COPY]);
+    let recorded = pending(open.with_expiry(ONE, in_days(5)));
+    let again = [REMOVE_COPY, &delete(ONE, in_days(5)), REMOVE_LAUNCH, REMOVE_COPY];
+    steps(&recorded, &ask("revoke", accounts(&[ONE])), &again);
+    steps(&recorded, &ask("reset", json!({})), &again);
+}
+
+#[test]
 fn a_record_stays_while_something_of_its_share_may_be_left() {
     let revoke = ask("revoke", accounts(&[ONE]));
     let reset = ask("reset", json!({}));

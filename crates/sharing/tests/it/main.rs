@@ -37,6 +37,7 @@ mod refusals;
 mod remembered;
 mod request;
 mod standing;
+mod surveys;
 mod usage;
 mod withdrawn;
 mod written;

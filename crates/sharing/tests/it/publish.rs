@@ -4,14 +4,14 @@
 use ami_share_testing::worlds::{IMAGE, NOW, ONE, TWO, World, decide, denied};
 use serde_json::{Value, json};
 use sharing::{
-    decide::{ImageDecision, newest},
+    decide::{Decision, ImageDecision, newest},
     domain::{ImageId, ParameterName},
     facts::{Before, Fact, Failure, ImageState, Lineage, Parameter, Provenance, RegionalImage},
     needs::Publication,
-    outcome::{Outcome, Status, StepState},
+    outcome::{Outcome, Refusal, RefusalCode, Status, StepState},
     plan::{Step, plan},
     progress::{ImageResult, StepResult},
-    publishing::{LastSteps, crossed, last_steps},
+    publishing::{Crossed, LastSteps, crossed, last_steps, settle},
     read_plan::{NamedReads, Need, further},
     report::report,
 };
@@ -344,7 +344,7 @@ fn a_parameter_is_put_after_everything_else_and_only_where_that_is_done() {
 fn sharing<'a>(id: &'static str, days: i64, template: &ImageDecision<'a>, ids: &'a [ImageId]) -> ImageDecision<'a> {
     let mut decision = template.clone();
     decision.image_id = ids.iter().find(|it| it.as_str() == id).unwrap();
-    if let sharing::decide::Decision::Share(share) = &mut decision.decision
+    if let Decision::Share(share) = &mut decision.decision
         && let sharing::decide::Verdict::Yes(needs) = &mut share.verdict
     {
         needs.publications[0].image_id = image(id);
@@ -373,6 +373,10 @@ fn of_the_images_of_a_request_the_newest_complete_one_is_published() {
         assert_eq!(counts(StepState::Done, StepState::Failed), [(1, 0), (0, 0)]);
         assert_eq!(counts(StepState::Failed, StepState::Done), [(0, 1), (1, 0)]);
         assert_eq!(counts(StepState::Failed, StepState::Failed), [(0, 1), (0, 0)]);
+        // If one image is refused, the whole share is.
+        let [mut refused, other] = both(StepState::Done, StepState::Done);
+        refused.decision.decision = Decision::Refused(vec![Refusal::new(RefusalCode::ImageNotFound, "")]);
+        assert_eq!(last_steps(&[refused, other]), [LastSteps::default(), LastSteps::default()]);
     });
 }
 
@@ -426,6 +430,28 @@ fn of_the_versions_between_the_newest_is_put() {
     assert_eq!(found(&[version(OTHER, Some(copy(made(0), Fact::Known(Some(made(9))))))]), newer);
     assert_eq!(found(&[version(OTHER, Some(copy(made(0), Fact::Known(Some(made(11))))))]), None);
     assert_eq!(found(&[version(OTHER, Some(copy(made(0), Fact::Known(None))))]), None);
+}
+
+#[test]
+fn shares_that_crossed_put_the_newest_image_until_the_last_round() {
+    let settled = |versions, is_last| {
+        web().put(&ask("share", &[ONE, TWO]), |case, facts| {
+            let decision = decide(case, facts).remove(0);
+            let put = Publication { created: ago(10), ..publications(&decision).remove(0) };
+            let result = ImageResult { decision, steps: Vec::new(), lost: Vec::new() };
+            let between = vec![(Crossed { put, version: 10, between: 8..10 }, versions)];
+            let (result, steps) = settle(result, &between, is_last);
+            (steps.len(), result.lost.first().map(|failure| failure.message.clone()))
+        })
+    };
+    let newer = || Ok(vec![naming(OTHER, Fact::Known(Some(made(9))))]);
+    let older = || Ok(vec![naming(OTHER, Fact::Known(Some(made(11))))]);
+    let unread = || Err(denied("ssm:GetParameterHistory"));
+    assert_eq!((settled(newer(), false), settled(older(), false)), ((1, None), (0, None)));
+    assert_eq!((settled(older(), true), settled(unread(), false).0), ((0, None), 0));
+    assert!(settled(unread(), false).1.unwrap().contains("ssm:GetParameterHistory"));
+    let (steps, why) = settled(newer(), true);
+    assert!(steps == 0 && why.unwrap().contains("other images were published repeatedly"));
 }
 
 #[test]

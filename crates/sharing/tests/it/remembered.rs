@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use ami_share_testing::worlds::*;
 use serde_json::{Value, json};
 use sharing::{
-    decide::{Authority, Case},
+    decide::{Authority, Case, Judgements},
     domain::{ImageId, Requester},
     facts::{Fact, Facts, Image, ImageState, Lineage, RegionalImage},
-    read_plan::{Expectation, Remembered},
+    read_plan::{Expectation, Remembered, grantees},
     request::Request,
 };
 
@@ -120,6 +120,19 @@ fn what_differs_is_forgotten_and_what_is_said_last_counts() {
     assert_eq!((names, expected.keys.len()), (vec![Some("golden-2")], 0));
     remembered.forget(&[IMAGE.parse().unwrap()]);
     assert!(expects(&remembered, &share_of(&[IMAGE])).is_none());
+}
+
+/// What was judged by a policy that was read ahead says nothing about the one that is read then.
+#[test]
+fn judgements_that_are_forgotten_are_made_anew() {
+    let judgements = Judgements::until(&|| false);
+    let looked_up = |allowed: &[&str]| {
+        let world = World::encrypted("golden-1", allowed);
+        world.put(&share_of(&[IMAGE]), |case, facts| grantees(case, facts, &judgements).unwrap().len())
+    };
+    assert_eq!(looked_up(&[ONE]), 0);
+    judgements.forget();
+    assert_eq!(looked_up(&[]), 1);
 }
 
 #[test]

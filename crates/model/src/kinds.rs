@@ -1,0 +1,322 @@
+//! Owns [`Kind`]: which invocations there are, and what begins each.
+
+use sharing::{
+    facts::CopyRecord,
+    records::{Ask, RecordName, name_of_waiting, waiting_request},
+    request::{Access, Action, AskedTarget, Request},
+};
+use time::{Duration, OffsetDateTime};
+
+use crate::{
+    invocation::{Trigger, request},
+    pool::Word,
+    world::{self, ADA, BEA, CLEO, ONE, PIPELINE, PORTAL, TWO},
+};
+
+/// What runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A share without `expiresAt`.
+    Share,
+    /// A share with the first expiry time.
+    ShareUntil,
+    /// A share with the second expiry time.
+    Renew,
+    /// A revoke.
+    Revoke,
+    /// A reset.
+    Reset,
+    /// The hint of the first expiry.
+    Expire,
+    /// A rule with `onAvailable`.
+    Available,
+    /// A repair.
+    Repair,
+    /// A share with `copyFrom`.
+    ShareCopy,
+    /// The same with the first expiry time.
+    ShareCopyUntil,
+    /// The same share of another requester.
+    ShareCopyToo,
+    /// The hint of the record of the share that waits for its copy.
+    Tick,
+    /// The hint of the record of the share with both targets.
+    TickOfBoth,
+    /// EC2's event of the first copy.
+    Copied,
+    /// A revoke with `copyFrom`.
+    RevokeCopy,
+    /// A revoke of the first copy by its own ID.
+    RevokeCopyById,
+    /// A reset of the first copy.
+    ResetCopy,
+    /// A hint that comes after the share has waited for as long as it may.
+    LateTick,
+    /// The last of these hints.
+    LastTick,
+    /// A share with `copyFrom` after an earlier one has waited for as long as it may.
+    LateShareCopy,
+    /// A share that needs an approval.
+    Ask,
+    /// The same after an earlier one has lapsed.
+    LateAsk,
+    /// An approval.
+    Approve,
+    /// An approval by somebody else.
+    ApproveToo,
+    /// A rejection.
+    Reject,
+    /// The hint of an ask whose time is over.
+    Lapse,
+    /// A hint of a decision.
+    CarryOn,
+    /// The last of these hints.
+    LateCarryOn,
+}
+
+/// The place of the clock from which the first share may expire.
+pub const EXPIRING: u8 = 2;
+
+impl Kind {
+    /// Every kind that is about the image.
+    pub const ALL: [Self; 8] = [
+        Self::Share,
+        Self::ShareUntil,
+        Self::Renew,
+        Self::Revoke,
+        Self::Reset,
+        Self::Expire,
+        Self::Available,
+        Self::Repair,
+    ];
+
+    /// Every kind that is about copies.
+    pub const COPIES: [Self; 12] = [
+        Self::ShareCopy,
+        Self::ShareCopyUntil,
+        Self::ShareCopyToo,
+        Self::Tick,
+        Self::TickOfBoth,
+        Self::Copied,
+        Self::RevokeCopy,
+        Self::RevokeCopyById,
+        Self::ResetCopy,
+        Self::LateTick,
+        Self::LastTick,
+        Self::LateShareCopy,
+    ];
+
+    /// Every kind that is about approvals, and what may cross them.
+    pub const APPROVALS: [Self; 10] = [
+        Self::Ask,
+        Self::LateAsk,
+        Self::Approve,
+        Self::ApproveToo,
+        Self::Reject,
+        Self::Lapse,
+        Self::CarryOn,
+        Self::LateCarryOn,
+        Self::Revoke,
+        Self::Share,
+    ];
+
+    /// Whether somebody asks for an approval.
+    pub fn asks(self) -> bool {
+        matches!(self, Self::Ask | Self::LateAsk)
+    }
+
+    /// Whether somebody asks for a share.
+    pub fn gives(self) -> bool {
+        matches!(
+            self,
+            Self::Share
+                | Self::ShareUntil
+                | Self::Renew
+                | Self::Available
+                | Self::ShareCopy
+                | Self::ShareCopyUntil
+                | Self::ShareCopyToo
+                | Self::LateShareCopy
+        )
+    }
+
+    /// Whether somebody asks for a share to be taken back.
+    pub fn takes_away(self) -> bool {
+        matches!(self, Self::Revoke | Self::Reset | Self::RevokeCopy | Self::RevokeCopyById | Self::ResetCopy)
+    }
+
+    /// Its name in traces.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Share => "share",
+            Self::ShareUntil => "share until 1",
+            Self::Renew => "share until 2",
+            Self::Revoke => "revoke",
+            Self::Reset => "reset",
+            Self::Expire => "expire 1",
+            Self::Available => "available",
+            Self::Repair => "repair",
+            Self::ShareCopy => "share copy",
+            Self::ShareCopyUntil => "share copy until 1",
+            Self::ShareCopyToo => "share copy too",
+            Self::Tick => "tick",
+            Self::TickOfBoth => "tick of both",
+            Self::Copied => "copied",
+            Self::RevokeCopy => "revoke copy",
+            Self::RevokeCopyById => "revoke copy by ID",
+            Self::ResetCopy => "reset copy",
+            Self::LateTick => "late tick",
+            Self::LastTick => "last tick",
+            Self::LateShareCopy => "late share copy",
+            Self::Ask => "ask",
+            Self::LateAsk => "late ask",
+            Self::Approve => "approve",
+            Self::ApproveToo => "approve too",
+            Self::Reject => "reject",
+            Self::Lapse => "lapse",
+            Self::CarryOn => "carry on",
+            Self::LateCarryOn => "late carry on",
+        }
+    }
+
+    fn trigger(self) -> Trigger {
+        let portal = |request| Trigger::Request(request, world::requester(PORTAL));
+        let share = |until| {
+            portal(request(Action::Share, |request| {
+                (request.access, request.expires_at) = (Access::Copy, until);
+            }))
+        };
+        let of_first = |action| portal(request(action, |request| request.image_ids = vec![world::id_of(1)]));
+        match self {
+            Self::Share => share(None),
+            Self::ShareUntil => share(Some(world::first_end())),
+            Self::Renew => share(Some(world::second_end())),
+            Self::Revoke => portal(request(Action::Revoke, |_| {})),
+            Self::Reset => portal(request(Action::Reset, |_| {})),
+            Self::Expire => Trigger::Due(RecordName::Expiry(world::first_record().name)),
+            Self::Available => Trigger::Available,
+            Self::Repair => portal(request(Action::Repair, |request| request.image_ids.clear())),
+            Self::ShareCopy | Self::LateShareCopy => portal(share_copy(ONE, None)),
+            Self::ShareCopyUntil => portal(share_copy(ONE, Some(world::first_end()))),
+            Self::ShareCopyToo => Trigger::Request(share_copy(ONE, None), world::requester(PIPELINE)),
+            Self::Tick | Self::LateTick | Self::LastTick => Trigger::Due(RecordName::Copy(waiting(ONE).name)),
+            Self::TickOfBoth => Trigger::Due(RecordName::Copy(waiting(ONE | TWO).name)),
+            Self::Copied => Trigger::Copied(1),
+            Self::RevokeCopy => portal(request(Action::Revoke, about_copies)),
+            Self::RevokeCopyById => of_first(Action::Revoke),
+            Self::ResetCopy => of_first(Action::Reset),
+            Self::Ask | Self::LateAsk => Trigger::Request(guarded(), world::requester(ADA)),
+            Self::Approve => answer(Action::Approve, BEA),
+            Self::ApproveToo => answer(Action::Approve, CLEO),
+            Self::Reject => answer(Action::Reject, CLEO),
+            Self::Lapse => Trigger::Due(RecordName::Ask(asked().name)),
+            Self::CarryOn | Self::LateCarryOn => Trigger::Due(RecordName::Decision(asked().name.decision())),
+        }
+    }
+
+    /// The place of the clock before which it does not begin. Before that an expiry is not due, and a repair finds nothing
+    /// overdue.
+    fn not_before(self) -> u8 {
+        match self {
+            Self::LateTick | Self::LateShareCopy => 1,
+            Self::Expire => EXPIRING,
+            Self::Repair => 3,
+            Self::LastTick => 4,
+            Self::LateCarryOn => 5,
+            Self::Lapse => 6,
+            Self::LateAsk => 7,
+            _ => 0,
+        }
+    }
+}
+
+/// Whose invocations they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Whose {
+    /// Those of an actor of this kind, the first, second or third of its kind in the scene.
+    Actor(Kind, u8),
+    /// Those of the hint of the record with this name, after everything has ended.
+    Hint(Word),
+}
+
+/// An invocation of a scene.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// What it is.
+    pub kind: Kind,
+    /// Its kind and its number among those of its kind.
+    pub whose: Whose,
+    /// Its name in traces.
+    pub name: &'static str,
+    /// The ID of its request.
+    pub id: String,
+    /// What begins it.
+    pub trigger: Trigger,
+    /// The place of the clock before which it does not begin.
+    pub not_before: u8,
+}
+
+impl Actor {
+    /// The invocation of this kind, and its number among those of its kind.
+    pub fn new(kind: Kind, number: usize) -> Self {
+        Self {
+            kind,
+            whose: Whose::Actor(kind, u8::try_from(number).unwrap()),
+            name: kind.name(),
+            id: format!("{}-{number}", kind.name()),
+            trigger: kind.trigger(),
+            not_before: kind.not_before(),
+        }
+    }
+}
+
+fn about_copies(request: &mut Request) {
+    let source = world::source();
+    (request.image_ids, request.copy_from) = (vec![source.id], Some(source.region));
+}
+
+/// A share with `copyFrom` with these targets.
+fn share_copy(targets: u8, until: Option<OffsetDateTime>) -> Box<Request> {
+    request(Action::Share, |request| {
+        about_copies(request);
+        (request.access, request.expires_at) = (Access::Copy, until);
+        let asked = |target| AskedTarget { target, pointer: "/accountIds/0".to_owned() };
+        request.targets = world::targets(targets).into_iter().map(asked).collect();
+    })
+}
+
+/// A share that needs an approval.
+fn guarded() -> Box<Request> {
+    request(Action::Share, |request| request.access = Access::Copy)
+}
+
+/// The record of that, from the first place of the clock.
+pub fn asked() -> Ask {
+    let rules = vec!["guarded".to_owned()];
+    Ask::new(&guarded(), &world::requester(ADA), "first", rules, world::time_at(0))
+}
+
+fn answer(action: Action, who: &str) -> Trigger {
+    let request = request(action, |request| {
+        request.image_ids.clear();
+        request.approval_id = Some(asked().name.id().to_owned());
+    });
+    Trigger::Request(request, world::requester(who))
+}
+
+/// The record of such a share of a copy, from the first place of the clock.
+pub fn waiting(targets: u8) -> CopyRecord {
+    let request = waiting_request(&share_copy(targets, None), &world::source().id);
+    let requester = world::requester(PORTAL);
+    CopyRecord {
+        name: name_of_waiting(&request, &requester, None).unwrap(),
+        request,
+        requester,
+        request_id: "first".to_owned(),
+        approved_by: None,
+        rule: "copied".to_owned(),
+        until: world::time_at(0) + Duration::minutes(30),
+        failed_copies: 0,
+        mac: None,
+    }
+}
