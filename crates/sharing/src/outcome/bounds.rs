@@ -1,7 +1,8 @@
 //! Owns the length of outcomes: lists and texts are cut until an outcome fits, and a warning says so. What fits is written once.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
+use key_policy::KeyAccess;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, value::RawValue};
 
@@ -24,7 +25,7 @@ const TARGETS: usize = 200;
 const FEWEST_TARGETS: usize = 20;
 
 /// An outcome as JSON text. Inside another document, it is not written again.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct WrittenOutcome(Box<RawValue>);
 
 impl WrittenOutcome {
@@ -85,18 +86,21 @@ impl Outcome {
     /// which quotes and backslashes count twice.
     pub fn write_within(&mut self, most: usize) -> WrittenOutcome {
         for (rows, text) in CUTS {
-            let written = self.written();
-            if written.fits(most) {
+            if let Some(written) = self.written(most).filter(|written| written.fits(most)) {
                 return written;
             }
             self.cut(rows, text);
         }
-        self.written()
+        // After the last cut, an outcome is short.
+        self.written(usize::MAX).unwrap_or_default()
     }
 
-    fn written(&self) -> WrittenOutcome {
-        // Writing an outcome can't fail.
-        WrittenOutcome(serde_json::value::to_raw_value(self).unwrap_or_default())
+    /// The document; `None` if it has more bytes than this.
+    fn written(&self, most: usize) -> Option<WrittenOutcome> {
+        let mut bounded = Bounded { text: Vec::new(), left: most };
+        serde_json::to_writer(&mut bounded, self).ok()?;
+        let text = String::from_utf8(bounded.text).ok()?;
+        RawValue::from_string(text).ok().map(WrittenOutcome)
     }
 
     fn cut(&mut self, rows: usize, text: usize) {
@@ -201,7 +205,23 @@ fn cut_value(value: &mut Value, rows: usize, text: usize) {
 }
 
 fn cut_key(row: &mut KeyRow, rows: usize, text: usize) {
-    let access = Arc::make_mut(&mut row.access);
+    if is_access_long(&row.access, rows, text) {
+        cut_access(Arc::make_mut(&mut row.access), rows, text);
+    }
+    for role in &mut row.roles {
+        shorten_some(role.remedy.as_mut(), text);
+    }
+}
+
+/// Whether anything in it is cut. What isn't cut stays shared among rows.
+fn is_access_long(access: &KeyAccess, rows: usize, text: usize) -> bool {
+    let mut texts = [&access.missing, &access.depends_on, &access.likely_to_fail, &access.notes].into_iter();
+    access.remedy.as_ref().is_some_and(|remedy| is_long(remedy, text))
+        || access.because.len() > rows
+        || texts.any(|texts| texts.len() > rows || texts.iter().any(|note| note.len() > text))
+}
+
+fn cut_access(access: &mut KeyAccess, rows: usize, text: usize) {
     if access.remedy.as_ref().is_some_and(|remedy| is_long(remedy, text)) {
         access.remedy = None;
     }
@@ -209,9 +229,6 @@ fn cut_key(row: &mut KeyRow, rows: usize, text: usize) {
     for texts in [&mut access.missing, &mut access.depends_on, &mut access.likely_to_fail, &mut access.notes] {
         texts.truncate(rows);
         texts.iter_mut().for_each(|note| shorten(note, text));
-    }
-    for role in &mut row.roles {
-        shorten_some(role.remedy.as_mut(), text);
     }
 }
 
@@ -224,5 +241,27 @@ fn shorten(text: &mut String, most: usize) {
 fn shorten_some(text: Option<&mut String>, most: usize) {
     if let Some(text) = text {
         shorten(text, most);
+    }
+}
+
+/// Text of a bounded length. Rows share what they say about a key, so the whole text may be a hundred times as long as the outcome.
+struct Bounded {
+    text: Vec<u8>,
+    left: usize,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.left = self.left.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+        self.text.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
