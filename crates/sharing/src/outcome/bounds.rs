@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use key_policy::KeyAccess;
-use serde::{Serialize, Serializer};
+use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::{Value, value::RawValue};
 
 use super::{ImageRow, KeyRow, Outcome};
@@ -25,18 +25,18 @@ const TARGETS: usize = 200;
 const FEWEST_TARGETS: usize = 20;
 
 /// An outcome as JSON text. Inside another document, it is not written again.
-#[derive(Debug, Clone, Default)]
-pub struct WrittenOutcome(Box<RawValue>);
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WrittenOutcome(String);
 
 impl WrittenOutcome {
     /// The text, its fields in the documented order.
     pub fn as_str(&self) -> &str {
-        self.0.get()
+        &self.0
     }
 
     /// The text, its fields in the documented order.
     pub fn into_text(self) -> String {
-        Box::<str>::from(self.0).into_string()
+        self.0
     }
 
     /// Whether it has at most so many bytes as a JSON string, in which quotes and backslashes count twice.
@@ -48,15 +48,9 @@ impl WrittenOutcome {
     }
 }
 
-impl PartialEq for WrittenOutcome {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
 impl Serialize for WrittenOutcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        serde_json::from_str::<&RawValue>(&self.0).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 
@@ -99,8 +93,7 @@ impl Outcome {
     fn written(&self, most: usize) -> Option<WrittenOutcome> {
         let mut bounded = Bounded { text: Vec::new(), left: most };
         serde_json::to_writer(&mut bounded, self).ok()?;
-        let text = String::from_utf8(bounded.text).ok()?;
-        RawValue::from_string(text).ok().map(WrittenOutcome)
+        String::from_utf8(bounded.text).ok().map(WrittenOutcome)
     }
 
     fn cut(&mut self, rows: usize, text: usize) {
