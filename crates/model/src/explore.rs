@@ -184,7 +184,8 @@ impl Explorer {
         place
     }
 
-    /// Pending copies become available, reads catch up, and the hints of the records that are left come.
+    /// What happens after the requests: pending copies become available, reads no longer lag, and each record that is left sends
+    /// its hint.
     fn aftermath(&mut self, place: u32) -> Aftermath {
         if let Some(known) = self.aftermaths.get(&place) {
             return known.clone();

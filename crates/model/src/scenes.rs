@@ -59,10 +59,10 @@ const GIVEN_LATE: &str = "a revoke is complete, and something is given or left w
 const TWO_COPIES: &str = "there are two copies";
 
 /// What is wrong if nobody learns what became of a share that has waited.
-const UNTOLD: &str = "a share has waited, it is not there, and nobody is told";
+const UNTOLD: &str = "a share that waited was not made, and nobody is told";
 
 /// The same if an invocation was killed or a write failed.
-const UNTOLD_AFTER_CRASH: &str = "a share has waited, it is not there, and nobody is told after a crash or a failure";
+const UNTOLD_AFTER_CRASH: &str = "a share that waited was not made, and nobody is told after a crash or a failure";
 
 /// What is known not to hold of approvals.
 const KNOWN_OF_APPROVALS: [&str; 2] = [ASK_LOST_AFTER_CRASH, GIVEN_AGAIN];
@@ -432,10 +432,10 @@ impl Scene {
 }
 
 /// What is wrong if nobody learns what became of an ask.
-const ASK_LOST: &str = "an ask has gone, and nobody is told";
+const ASK_LOST: &str = "an ask was deleted, and nobody is told";
 
 /// The same if an invocation was killed or a write failed.
-const ASK_LOST_AFTER_CRASH: &str = "an ask has gone, and nobody is told after a crash or a failure";
+const ASK_LOST_AFTER_CRASH: &str = "an ask was deleted, and nobody is told after a crash or a failure";
 
 /// Whether there is a decision about an ask.
 fn has_decision(kept: &Kept, pools: &Pools) -> bool {
@@ -454,7 +454,7 @@ fn asks_left(kept: &Kept, pools: &Pools) -> Vec<Ask> {
     asks.collect()
 }
 
-/// How it ends when the hints of the records that are left have come, one after the other.
+/// The state after each record that is left has sent its hint, one after the other.
 #[derive(Debug, Clone)]
 pub struct Aftermath {
     /// What AWS keeps then.

@@ -130,7 +130,7 @@ pub struct Ended {
     pub told: Vec<Told>,
 }
 
-/// What is told of an earlier request.
+/// The outcome that is published about an earlier request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
     /// The ID of the request.

@@ -196,7 +196,8 @@ fn distinct_keys<'r>(rules: impl Iterator<Item = &'r Rule>) -> Vec<KeyArn> {
 pub fn permitted_sources(case: &Case<'_>, facts: &Facts) -> BTreeSet<ImageId> {
     let may_ask = |(source_id, meant): (&ImageId, &BTreeMap<ImageId, Image>)| {
         let is_permitted = meant.keys().any(|id| permit(case, meant, id).needs_reading(case));
-        // If the source is gone, nothing stands for it, and which copies count is known only when their snapshots are read.
+        // A deregistered source has no copy that is meant yet: which of its copies counts depends on their snapshots, so they
+        // are read.
         let may_count = |copies: &Copies| {
             let mut available = copies.available().into_iter();
             available.any(|(id, _)| permit(case, &copies.images, id).needs_reading(case))
