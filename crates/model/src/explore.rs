@@ -11,12 +11,14 @@ use sharing::{
 };
 
 use crate::{
-    invocation::{Planted, Trigger, invoke},
+    invocation::Trigger,
+    invoke::invoke,
     kept::{Event, Kept, Lag},
     kinds::{Actor, Whose},
+    planted::Planted,
     pool::Word,
     scenes::{Aftermath, End, Scene},
-    script::{Answer, Answers, Asked, Call, Ended, Pools, Script},
+    script::{Answer, Answers, Call, Ended, Halt, Pools, Script},
     world::{self, Allowlists, LONGEST, time_at},
 };
 
@@ -30,6 +32,8 @@ pub struct Limits {
     pub crashes: u8,
     /// The number of writes that fail: the write is not made, or it is made and the answer is lost.
     pub faults: u8,
+    /// The number of reads that fail, for now or for good.
+    pub reads: u8,
     /// The number of events that need not come to pass: a copy fails or is deregistered, its source is, or its rule is
     /// taken away.
     pub events: u8,
@@ -70,6 +74,7 @@ struct State {
     at: [u32; MOST],
     crashes: u8,
     faults: u8,
+    reads: u8,
     events: u8,
     /// The invocations that were killed and are not yet sent again, as bits, where that is not long in coming.
     owed: u8,
@@ -86,7 +91,7 @@ struct Tree {
 struct Node {
     answers: Answers,
     /// How it ended, or the calls that are under way.
-    next: Asked<Ended>,
+    next: Result<Ended, Vec<Call>>,
     children: HashMap<(Call, Answer), u32>,
 }
 
@@ -155,7 +160,10 @@ impl Explorer {
             return *place;
         }
         let script = Script::new(&answers, &self.pools);
-        let next = invoke(&script, what, &self.allowlists, self.planted);
+        let next = invoke(&script, what, &self.allowlists, self.planted).map_err(|halt| match halt {
+            Halt::Calls(calls) => calls,
+            Halt::Failed(failure) => panic!("it ended with a failure that it doesn't report: {failure:?}"),
+        });
         let Tree { nodes, places } = self.trees.get_mut(&whose).unwrap();
         let place = u32::try_from(nodes.len()).unwrap();
         places.insert(answers.clone(), place);
@@ -259,8 +267,8 @@ impl Run<'_> {
     fn explore(&mut self) -> Explored {
         let kept = self.scene.before(&self.explorer.pools);
         let kept = self.explorer.place(kept);
-        let Limits { crashes, faults, events, .. } = self.limits;
-        let first = State { kept, at: [0; MOST], crashes, faults, events, owed: 0 };
+        let Limits { crashes, faults, reads, events, .. } = self.limits;
+        let first = State { kept, at: [0; MOST], crashes, faults, reads, events, owed: 0 };
         let mut waiting = VecDeque::from([0]);
         self.known.insert(first, 0);
         self.order.push((first, 0, None));
@@ -271,7 +279,8 @@ impl Run<'_> {
             if let Some(ended) = self.ended(&state) {
                 explored.ends += 1;
                 let aftermath = self.explorer.aftermath(state.kept);
-                let is_undisturbed = state.crashes == self.limits.crashes && state.faults == self.limits.faults;
+                let Limits { crashes, faults, reads, .. } = self.limits;
+                let is_undisturbed = (state.crashes, state.faults, state.reads) == (crashes, faults, reads);
                 let (kept, may_lag) = (self.kept(&state), self.limits.lag.ec2);
                 let end = End { kept, ended: &ended, aftermath: &aftermath, is_undisturbed, may_lag };
                 if let Err(what) = self.scene.check_end(&end, &self.explorer.pools)
@@ -393,15 +402,20 @@ impl Run<'_> {
         let mut answers: Vec<_> = kept
             .answers(&call, &self.explorer.pools, self.limits.lag)
             .into_iter()
-            .map(|(after, answer)| (after, answer, 0))
+            .map(|(after, answer)| (after, answer, *state))
             .collect();
         let is_copy = matches!(call, Call::CopyImage { .. });
-        if (is_copy || matches!(call, Call::Write { .. })) && state.faults > 0 {
-            answers.extend(answers.clone().into_iter().map(|(after, _, _)| (after, Answer::Lost, 1)));
-            answers.extend(is_copy.then(|| (kept.clone(), Answer::Refused, 1)));
-            answers.push((kept, Answer::Failed, 1));
+        let is_write = is_copy || matches!(call, Call::Write { .. });
+        if is_write && state.faults > 0 {
+            let to = State { faults: state.faults - 1, ..*state };
+            answers.extend(answers.clone().into_iter().map(|(after, ..)| (after, Answer::Lost, to)));
+            answers.extend(is_copy.then(|| (kept.clone(), Answer::Refused, to)));
+            answers.push((kept, Answer::Failed, to));
+        } else if !is_write && call != Call::Begin && state.reads > 0 {
+            let to = State { reads: state.reads - 1, ..*state };
+            answers.extend([Answer::Failed, Answer::Refused].map(|answer| (kept.clone(), answer, to)));
         }
-        for (after, answer, faults) in answers {
+        for (after, answer, to) in answers {
             let Actor { whose, trigger, id, .. } = &self.scene.actors[actor];
             let answered = (call.clone(), answer);
             let child = self.explorer.child(*whose, (trigger, id), at, &answered);
@@ -414,7 +428,7 @@ impl Run<'_> {
             after.is_overtaken |= self.is_overtaking(state, actor, &answered.0);
             after.is_given_up_late |= self.is_giving_up_late(state, actor, &answered.0);
             let (kept, owed) = (self.explorer.place(after), state.owed & !(1 << actor));
-            let mut to = State { kept, owed, faults: state.faults - faults, ..*state };
+            let mut to = State { kept, owed, ..to };
             to.at[actor] = child;
             let (call, answer) = answered;
             moves.push(Move { to, label: Label::Calls(actor, call, answer) });

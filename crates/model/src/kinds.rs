@@ -8,7 +8,7 @@ use sharing::{
 use time::{Duration, OffsetDateTime};
 
 use crate::{
-    invocation::{Trigger, request},
+    invocation::Trigger,
     pool::Word,
     world::{self, ADA, BEA, CLEO, ONE, PIPELINE, PORTAL, TWO},
 };
@@ -319,4 +319,15 @@ pub fn waiting(targets: u8) -> CopyRecord {
         failed_copies: 0,
         mac: None,
     }
+}
+
+/// The request of this action for the target that requests are about.
+fn request(action: Action, more: impl FnOnce(&mut Request)) -> Box<Request> {
+    let mut request = Request::bare(action, world::image_id());
+    if action.takes_targets() {
+        let target = world::targets(ONE).remove(0);
+        request.targets = vec![AskedTarget { target, pointer: "/accountIds/0".to_owned() }];
+    }
+    more(&mut request);
+    Box::new(request)
 }

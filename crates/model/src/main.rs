@@ -11,15 +11,15 @@ use std::{collections::BTreeMap, process::ExitCode, time::Instant};
 
 use model::{
     explore::{Explorer, Limits},
-    invocation::Planted,
     kept::Lag,
+    planted::Planted,
     scenes::{KNOWN, Scene},
     sets::{approvals, copies, scenes},
 };
 
 /// Nothing goes wrong.
 const QUIET: Limits =
-    Limits { crashes: 0, faults: 0, events: 0, lag: Lag { ec2: false, kms: false }, is_one_by_one: false };
+    Limits { crashes: 0, faults: 0, reads: 0, events: 0, lag: Lag { ec2: false, kms: false }, is_one_by_one: false };
 
 /// The same, and the reads that an invocation makes at the same time run one after the other.
 const SIMPLE: Limits = Limits { is_one_by_one: true, ..QUIET };

@@ -37,14 +37,32 @@ const UNRECORDED: [&str; 3] = [
 ];
 
 /// What is known not to hold of copies. docs/reliability.md says why.
-const KNOWN_OF_COPIES: [&str; 6] =
-    [TWO_COPIES, UNTOLD_AFTER_CRASH, GIVEN_LATE, GIVEN_AFTER_CRASH, OVERTAKEN, NOBODY_WAITS];
+const KNOWN_OF_COPIES: [&str; 9] = [
+    TWO_COPIES,
+    UNTOLD_AFTER_CRASH,
+    GIVEN_LATE,
+    GIVEN_AFTER_CRASH,
+    OVERTAKEN,
+    NOBODY_WAITS,
+    GIVEN_UP_MEANWHILE,
+    LEFT_BY_ITS_SOURCE,
+    GONE_MEANWHILE,
+];
 
 /// What is wrong if a hint gives up a share on whose record a request relied, and that request has begun another copy.
 pub const NOBODY_WAITS: &str = "a copy is there, and nobody waits for it any more";
 
 /// What is wrong if a hint undoes its share because another one has deleted the record before its second look.
 pub const OVERTAKEN: &str = "a share is undone, because another hint has found nothing to write";
+
+/// What is wrong if a hint undoes its share because another one has given it up, which had not seen the copy available.
+const GIVEN_UP_MEANWHILE: &str = "a share is undone, because another hint has given it up";
+
+/// What is wrong if a share is given up because its source is deregistered, and its copy becomes available all the same.
+pub const LEFT_BY_ITS_SOURCE: &str = "a copy is there, and its share was given up with its source";
+
+/// What is wrong if a copy is deregistered while a hint shares it.
+pub const GONE_MEANWHILE: &str = "a share is incomplete, because its copy was deregistered meanwhile";
 
 /// What is wrong if a hint gives what a revoke has taken.
 const GIVEN: &str = "a revoke is complete, and something is given or left";
@@ -368,17 +386,13 @@ impl Scene {
         let waited = self.before != Before::NoCopy || self.actors.iter().zip(*ended).any(waited);
         let is_taken = self.has(Kind::takes_away);
         if waited && !is_taken && !is_given(ONE) && is_undone {
-            return Err(if end.kept.is_overtaken {
-                OVERTAKEN
-            } else {
-                "a share is undone, and nobody has taken it back"
-            });
+            return Err(self.why_undone(end, &told));
         }
         let is_live = kept.images.iter().any(|image| image.stands.now.is_live());
         let may_be_given_up = kept.is_withdrawn || is_gone || self.actors.iter().any(|actor| actor.not_before > 0);
         rule(
             !is_live || is_given(ONE) || is_taken || may_be_given_up || !end.is_undisturbed,
-            if end.kept.is_given_up_late { NOBODY_WAITS } else { "a copy is there, and nobody has waited for it" },
+            self.why_nobody_waits(end, &told),
         )?;
         if waited && !is_taken {
             rule(is_given(ONE) || is_told || is_gone, if end.is_undisturbed { UNTOLD } else { UNTOLD_AFTER_CRASH })?;
@@ -394,6 +408,35 @@ impl Scene {
 }
 
 impl Scene {
+    /// What is wrong if a share is undone that nobody has taken back.
+    fn why_undone(&self, end: &End<'_>, told: &[&Told]) -> &'static str {
+        let kept = &end.aftermath.kept;
+        let has_nothing = |slot: usize| kept.has_nothing(slot, ONE);
+        let is_gone = |slot: usize| kept.images[slot].stands.now == Stands::Gone;
+        // Nobody has access, and who asked knows that the share was given up.
+        let is_given_up = (1..SLOTS).all(has_nothing) && told.iter().any(|told| told.result == Status::Failed);
+        let is_late = self.actors.iter().any(|actor| actor.not_before > 0);
+        match () {
+            () if end.kept.is_overtaken => OVERTAKEN,
+            // Only what was given of that copy is left.
+            () if (1..SLOTS).any(is_gone) && (1..SLOTS).all(|slot| is_gone(slot) || has_nothing(slot)) => {
+                GONE_MEANWHILE
+            }
+            () if is_late && !self.is_alone() && is_given_up => GIVEN_UP_MEANWHILE,
+            () => "a share is undone, and nobody has taken it back",
+        }
+    }
+
+    /// What is wrong if a copy is there that is not shared.
+    fn why_nobody_waits(&self, end: &End<'_>, told: &[&Told]) -> &'static str {
+        let is_told = || told.iter().any(|told| told.refusals.contains(&RefusalCode::ImageNotFound));
+        match () {
+            () if end.kept.is_given_up_late => NOBODY_WAITS,
+            () if end.kept.is_source_gone && is_told() => LEFT_BY_ITS_SOURCE,
+            () => "a copy is there, and nobody has waited for it",
+        }
+    }
+
     /// What must hold of approvals when everything has ended and the hints have come.
     fn check_end_of_approvals(&self, end: &End<'_>, pools: &Pools) -> Result<(), &'static str> {
         let End { ended, aftermath: Aftermath { kept, told }, .. } = end;

@@ -5,8 +5,8 @@
 use std::cell::RefCell;
 
 use sharing::{
-    facts::Failure,
-    outcome::{Outcome, RefusalCode, Status},
+    facts::{Failure, Reading},
+    outcome::{ErrorCode, Outcome, RefusalCode, Status},
     plan::Step,
     records::Schedule,
 };
@@ -103,11 +103,11 @@ pub enum Answer {
     NameTaken,
     /// There is a schedule of that name already.
     Conflict,
-    /// The write is not done, and never will be.
+    /// The write is not done, and never will be. Of a read: it has failed, and will again.
     Refused,
     /// The write is not done, because the copy is pending.
     NotYet,
-    /// The write is not done: throttled until the time was over.
+    /// The write is not done, or the read has failed: throttled until the time was over.
     Failed,
     /// No answer arrived. The write may be done.
     Lost,
@@ -162,15 +162,33 @@ pub struct Pools {
     pub words: Pool<String>,
 }
 
-/// The result of calls, or those of them that have no answer yet. They are under way at the same time.
-pub type Asked<T> = Result<T, Vec<Call>>;
+/// Why there is no result.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Halt {
+    /// These calls have no answer yet. They are under way at the same time.
+    Calls(Vec<Call>),
+    /// A read failed.
+    Failed(Box<Failure>),
+}
+
+/// The result of calls.
+pub type Asked<T> = Result<T, Halt>;
+
+/// The result of reads, also if one of them failed.
+pub fn read<T>(asked: Asked<T>) -> Asked<Reading<T>> {
+    match asked {
+        Ok(result) => Ok(Ok(result)),
+        Err(Halt::Failed(failure)) => Ok(Err(*failure)),
+        Err(Halt::Calls(calls)) => Err(Halt::Calls(calls)),
+    }
+}
 
 /// Both, which the function asks for at the same time.
 pub fn both<A, B>(one: Asked<A>, other: Asked<B>) -> Asked<(A, B)> {
     match (one, other) {
         (Ok(one), Ok(other)) => Ok((one, other)),
-        (Err(calls), Ok(_)) | (Ok(_), Err(calls)) => Err(calls),
-        (Err(calls), Err(more)) => Err([calls, more].concat()),
+        (Err(Halt::Calls(calls)), Err(Halt::Calls(more))) => Err(Halt::Calls([calls, more].concat())),
+        (_, Err(halt @ Halt::Calls(_))) | (Err(halt), _) | (_, Err(halt)) => Err(halt),
     }
 }
 
@@ -210,8 +228,21 @@ impl<'s> Script<'s> {
     /// The answer to the call; or the call, if it has no answer yet.
     pub fn ask(&self, call: Call) -> Asked<Answer> {
         let mut left = self.left.borrow_mut();
-        let Some(place) = left.iter().position(|(known, _)| *known == call) else { return Err(vec![call]) };
+        let Some(place) = left.iter().position(|(known, _)| *known == call) else {
+            return Err(Halt::Calls(vec![call]));
+        };
         let (_, answer) = left.remove(place);
         Ok(answer.clone())
+    }
+
+    /// The answer to a read, if it has not failed.
+    pub fn read(&self, call: Call) -> Asked<Answer> {
+        let (code, retryable, message) = match self.ask(call)? {
+            Answer::Failed => (ErrorCode::Throttled, true, "throttled"),
+            Answer::Refused => (ErrorCode::Denied, false, "the role may not read it"),
+            answer => return Ok(answer),
+        };
+        let message = message.to_owned();
+        Err(Halt::Failed(Box::new(Failure { code, call: None, resource: None, message, retryable })))
     }
 }

@@ -12,16 +12,16 @@ use std::collections::BTreeSet;
 
 use model::{
     explore::{Explorer, Limits},
-    invocation::Planted,
     kept::Lag,
     kinds::Kind,
+    planted::Planted,
     scenes::{Before, KNOWN, NOBODY_WAITS, OVERTAKEN, Scene},
     sets::{approvals, scenes},
 };
 
 const LAG: Lag = Lag { ec2: true, kms: false };
 const QUIET: Limits =
-    Limits { crashes: 0, faults: 0, events: 0, lag: Lag { ec2: false, kms: false }, is_one_by_one: false };
+    Limits { crashes: 0, faults: 0, reads: 0, events: 0, lag: Lag { ec2: false, kms: false }, is_one_by_one: false };
 
 /// The same, and the reads that an invocation makes at the same time run one after the other.
 const SIMPLE: Limits = Limits { is_one_by_one: true, ..QUIET };
