@@ -24,6 +24,7 @@ pub mod approvals;
 pub mod desk;
 pub mod expiries;
 pub mod explore;
+pub mod hashing;
 pub mod hints;
 pub mod invocation;
 pub mod invoke;

@@ -339,10 +339,7 @@ fn read_schedule(script: &Script<'_>, name: &RecordName, call: fn(Word) -> Call)
     let word: Word = script.pools.names.put(&name.to_string());
     match script.read(call(word))? {
         Answer::Schedule(None) => Ok(None),
-        Answer::Schedule(Some(schedule)) => {
-            let schedule = script.pools.schedules.get(schedule);
-            Ok(Some(Record::read(name, &schedule, world::BUS).expect("the model has no foreign schedule")))
-        }
+        Answer::Schedule(Some(schedule)) => Ok(Some((*script.pools.record(word, schedule)).clone())),
         answer => panic!("not an answer to that: {answer:?}"),
     }
 }

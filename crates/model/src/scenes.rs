@@ -1,5 +1,7 @@
 //! Owns the scenes: which invocations run at the same time, what there is before, and what must hold.
 
+use std::rc::Rc;
+
 use sharing::{
     domain::{CopyName, DecisionName, ExpiryName},
     needs::CopyOrder,
@@ -37,7 +39,9 @@ const UNRECORDED: [&str; 3] = [
 ];
 
 /// What is known not to hold of copies. docs/reliability.md says why.
-const KNOWN_OF_COPIES: [&str; 9] = [
+const KNOWN_OF_COPIES: [&str; 11] = [
+    OVERTAKEN_AFTER_CRASH,
+    LEFT_OF_A_COPY_THAT_IS_GONE,
     TWO_COPIES,
     UNTOLD_AFTER_CRASH,
     GIVEN_LATE,
@@ -60,6 +64,13 @@ const GIVEN_UP_MEANWHILE: &str = "a share is undone, because another hint has gi
 
 /// What is wrong if a share is given up because its source is deregistered, and its copy becomes available all the same.
 pub const LEFT_BY_ITS_SOURCE: &str = "a copy is there, and its share was given up with its source";
+
+/// What is wrong if a hint undoes its share because one that was killed and sent again has found nothing to write.
+const OVERTAKEN_AFTER_CRASH: &str = "a share is undone, because a hint that was sent again has found nothing to write";
+
+/// What is wrong if a copy is deregistered, and its grant or create volume permission stays.
+pub const LEFT_OF_A_COPY_THAT_IS_GONE: &str =
+    "a revoke is complete, and something is left of a copy that was deregistered";
 
 /// What is wrong if a copy is deregistered while a hint shares it.
 pub const GONE_MEANWHILE: &str = "a share is incomplete, because its copy was deregistered meanwhile";
@@ -302,7 +313,7 @@ impl Scene {
             return Ok(());
         }
         let step = pools.steps.get(*step);
-        let gives = matches!(step, Step::AddLaunchPermissions { .. } | Step::CreateGrant { .. });
+        let gives = matches!(*step, Step::AddLaunchPermissions { .. } | Step::CreateGrant { .. });
         let is_unrecorded = self.before.is_about_approvals() && !self.has(|kind| kind == Kind::Share);
         rule(!gives || !is_unrecorded || has_decision(after, pools), "something is given, and no decision says so")?;
         (0..SLOTS).try_for_each(|slot| check_order(&step, slot, before, after, pools))
@@ -342,7 +353,7 @@ impl Scene {
         }
         let given = self.complete(ended, Kind::gives).contains(&true);
         // A share that was renewed in time outlives its first expiry, and the repair that finds that overdue.
-        let in_time = |(actor, ended): (&Actor, &Ended)| {
+        let in_time = |(actor, ended): (&Actor, &Rc<Ended>)| {
             actor.kind == Kind::Renew && ended.result == Status::Completed && ended.began < EXPIRING
         };
         let is_renewed = self.actors.iter().zip(*ended).any(in_time);
@@ -354,7 +365,7 @@ impl Scene {
     }
 
     /// For each invocation of these kinds, whether it is complete.
-    fn complete(&self, ended: &[Ended], is_it: fn(Kind) -> bool) -> Vec<bool> {
+    fn complete(&self, ended: &[Rc<Ended>], is_it: fn(Kind) -> bool) -> Vec<bool> {
         let all = self.actors.iter().zip(ended).filter(|(actor, _)| is_it(actor.kind));
         all.map(|(_, ended)| ended.result == Status::Completed).collect()
     }
@@ -364,11 +375,14 @@ impl Scene {
         let End { ended, aftermath: Aftermath { kept, told }, .. } = end;
         rule(!has_waiting(kept, pools), "a record is left, and nothing waits")?;
         let taken = self.complete(ended, Kind::takes_away);
+        let is_there = |slot: &usize| kept.images[*slot].stands.now != Stands::Gone;
         let has_nothing = |target| (1..SLOTS).all(|slot| kept.has_nothing(slot, target));
+        let has_nothing_there = |target| (1..SLOTS).filter(is_there).all(|slot| kept.has_nothing(slot, target));
         if !taken.is_empty() && !self.has(Kind::gives) && taken.iter().all(|it| *it) {
             rule(
                 has_nothing(ONE),
                 match end {
+                    _ if has_nothing_there(ONE) => LEFT_OF_A_COPY_THAT_IS_GONE,
                     End { is_undisturbed: false, .. } => GIVEN_AFTER_CRASH,
                     End { may_lag: true, .. } => GIVEN_LATE,
                     End { .. } => GIVEN,
@@ -380,7 +394,7 @@ impl Scene {
         let is_undone = told.iter().any(|told| told.result == Status::Incomplete);
         let is_given = |target| (1..SLOTS).any(|slot| kept.has_all(slot, target));
         let is_gone = kept.images.iter().any(|image| image.stands.now == Stands::Gone);
-        let waited = |(actor, ended): (&Actor, &Ended)| {
+        let waited = |(actor, ended): (&Actor, &Rc<Ended>)| {
             actor.kind.gives() && matches!(ended.result, Status::Accepted | Status::Completed)
         };
         let waited = self.before != Before::NoCopy || self.actors.iter().zip(*ended).any(waited);
@@ -415,6 +429,7 @@ impl Scene {
         let is_gone = |slot: usize| kept.images[slot].stands.now == Stands::Gone;
         // Nobody has access, and who asked knows that the share was given up.
         let is_given_up = (1..SLOTS).all(has_nothing) && told.iter().any(|told| told.result == Status::Failed);
+        let cannot_launch = kept.images.iter().all(|image| image.launch.now & ONE == 0);
         let is_late = self.actors.iter().any(|actor| actor.not_before > 0);
         match () {
             () if end.kept.is_overtaken => OVERTAKEN,
@@ -423,6 +438,7 @@ impl Scene {
                 GONE_MEANWHILE
             }
             () if is_late && !self.is_alone() && is_given_up => GIVEN_UP_MEANWHILE,
+            () if !end.is_undisturbed && !self.is_alone() && cannot_launch => OVERTAKEN_AFTER_CRASH,
             () => "a share is undone, and nobody has taken it back",
         }
     }
@@ -487,12 +503,9 @@ fn has_decision(kept: &Kept, pools: &Pools) -> bool {
 
 /// The asks that are there.
 fn asks_left(kept: &Kept, pools: &Pools) -> Vec<Ask> {
-    let asks = kept.schedules.iter().filter_map(|(name, schedule)| {
-        let name = pools.names.get(*name).parse().unwrap();
-        match Record::read(&name, &pools.schedules.get(*schedule), BUS) {
-            Ok(Record::Ask(ask)) => Some(*ask),
-            _ => None,
-        }
+    let asks = kept.schedules.iter().filter_map(|(name, schedule)| match &*pools.record(*name, *schedule) {
+        Record::Ask(ask) => Some((**ask).clone()),
+        _ => None,
     });
     asks.collect()
 }
@@ -512,7 +525,7 @@ pub struct End<'e> {
     /// What AWS keeps.
     pub kept: &'e Kept,
     /// How each invocation has ended.
-    pub ended: &'e [Ended],
+    pub ended: &'e [Rc<Ended>],
     /// How it ends after the hints.
     pub aftermath: &'e Aftermath,
     /// Whether no invocation was killed and no write failed.

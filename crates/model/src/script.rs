@@ -2,18 +2,19 @@
 //! run again from the beginning with one more answer each time, and two invocations with the same answers are in the
 //! same state, in whatever order these arrived.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, rc::Rc};
 
 use sharing::{
     facts::{Failure, Reading},
     outcome::{ErrorCode, Outcome, RefusalCode, Status},
     plan::Step,
-    records::Schedule,
+    records::{Record, Schedule},
 };
 
 use crate::{
+    hashing::QuickMap,
     pool::{Pool, Word},
-    world::{Grants, SLOTS},
+    world::{BUS, Grants, SLOTS},
 };
 
 /// A call to the model. The invocation goes on with its answer.
@@ -160,6 +161,21 @@ pub struct Pools {
     pub steps: Pool<Step>,
     /// The names and the client tokens of copies.
     pub words: Pool<String>,
+    /// What the schedules say, by their names and contents: reading a record costs more than everything else about a state.
+    records: RefCell<QuickMap<(Word, Word), Rc<Record>>>,
+}
+
+impl Pools {
+    /// The record that this schedule of this name is.
+    pub fn record(&self, name: Word, schedule: Word) -> Rc<Record> {
+        let mut records = self.records.borrow_mut();
+        let record = records.entry((name, schedule)).or_insert_with(|| {
+            let name = self.names.get(name).parse().unwrap();
+            let record = Record::read(&name, &self.schedules.get(schedule), BUS);
+            Rc::new(record.expect("the model has no foreign schedule"))
+        });
+        record.clone()
+    }
 }
 
 /// Why there is no result.
