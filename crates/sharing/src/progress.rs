@@ -116,7 +116,7 @@ mod tests {
     fn delete_record() -> Step {
         let target: Target = ONE.parse().unwrap();
         let time = time::OffsetDateTime::UNIX_EPOCH;
-        let name = crate::domain::ExpiryName::new(&"ami-1a2b3c4d".parse().unwrap(), &target, time);
+        let name = crate::domain::ExpiryName::new(&"ami-1a2b3c4d".parse().unwrap(), &target, time).unwrap();
         Step::DeleteExpiry { name, target }
     }
 
