@@ -40,7 +40,7 @@ pub fn repair(invocation: &Invocation<'_, '_>, case: &Case<'_>) -> Asked<Vec<Pur
     let request = Request { image_ids: vec![world::image_id()], ..case.request.clone() };
     let case = &Case { request: &request, ..*case };
     let judgements = Judgements::until(&|| false);
-    let facts = match read(observe(invocation.script, case, &judgements))? {
+    let facts = match read(observe(invocation, case, &judgements))? {
         Ok(facts) => facts,
         Err(failure) => return Ok(vec![Pursued::failed(of_request(case), failure)]),
     };

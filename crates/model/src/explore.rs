@@ -21,7 +21,7 @@ use crate::{
     kinds::{Actor, Whose},
     planted::Planted,
     pool::Word,
-    scenes::{Aftermath, End, Scene},
+    scenes::{Aftermath, End, Scene, Taken},
     script::{Answer, Answers, Call, Ended, Halt, Pools, Script},
     world::{self, Allowlists, LONGEST, time_at},
 };
@@ -356,7 +356,9 @@ impl Run<'_> {
     fn check_step(&self, from: &State, to: &State, label: &Label) -> Result<(), &'static str> {
         let Label::Calls(actor, call, _) = label else { return Ok(()) };
         let (before, after) = (self.kept(from), self.kept(to));
-        self.scene.check_step(*actor, call, before, after, &self.explorer.pools)
+        let answers = &self.tree(*actor).node(from.at[*actor]).answers;
+        let taken = Taken { actor: *actor, call, answers };
+        self.scene.check_step(taken, before, after, &self.explorer.pools)
     }
 
     fn moves(&mut self, state: &State) -> Vec<Move> {

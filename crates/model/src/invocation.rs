@@ -40,6 +40,8 @@ pub struct Invocation<'i, 's> {
     pub allowlist: &'i Allowlist,
     /// When it began.
     pub now: OffsetDateTime,
+    /// Whether the image may be deregistered.
+    pub may_go: bool,
     /// The planted fault.
     pub planted: Planted,
 }

@@ -25,12 +25,12 @@ pub fn invoke(
     allowlists: &Allowlists,
     planted: Planted,
 ) -> Asked<Ended> {
-    let (began, is_withdrawn) = match script.ask(Call::Begin)? {
-        Answer::Began(place, is_withdrawn) => (place, is_withdrawn),
+    let (began, is_withdrawn, may_go) = match script.ask(Call::Begin)? {
+        Answer::Began(place, is_withdrawn, may_go) => (place, is_withdrawn, may_go),
         answer => panic!("not an answer to that: {answer:?}"),
     };
     let (allowlist, now) = (allowlists.get(is_withdrawn), world::time_at(began));
-    let ended = begin(&Invocation { script, id, allowlist, now, planted }, trigger)?;
+    let ended = begin(&Invocation { script, id, allowlist, now, may_go, planted }, trigger)?;
     let nothing = Ended {
         result: Status::Completed,
         refusals: Vec::new(),

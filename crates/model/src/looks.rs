@@ -35,7 +35,11 @@ pub fn second_look<'a>(
     if wanted.is_empty() {
         return Ok(results);
     }
-    let lost = Lost::new(&look_again(writer.script, wanted)?);
+    let mut seen = look_again(writer.script, wanted)?;
+    if writer.planted == Planted::BlindSecondLook {
+        seen.values_mut().filter(|seen| seen.is_err()).for_each(|seen| *seen = Ok(true));
+    }
+    let lost = Lost::new(&seen);
     if lost.is_empty() {
         return Ok(results);
     }

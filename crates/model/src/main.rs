@@ -21,7 +21,7 @@ use model::{
     kept::Lag,
     planted::Planted,
     scenes::{KNOWN, Scene},
-    sets::{approvals, copies, scenes},
+    sets::{approvals, approved_copies, copies, deregistrations, expiries, few_copies, scenes},
 };
 
 /// Nothing goes wrong.
@@ -38,22 +38,30 @@ const LATE: Limits = Limits { lag: Lag { ec2: true, kms: false }, ..QUIET };
 #[derive(Debug, Clone, Copy)]
 enum About {
     TheImage,
+    AnImageThatMayGo,
+    Expiries,
     Copies,
+    FewCopies,
     Approvals,
+    ApprovedCopies,
 }
 
 impl About {
     fn scenes(self, size: usize) -> Vec<Scene> {
         match self {
             Self::TheImage => scenes(size).collect(),
+            Self::AnImageThatMayGo => deregistrations(size).collect(),
+            Self::Expiries => expiries(size).collect(),
+            Self::FewCopies => few_copies(size).collect(),
             Self::Copies => copies(size).collect(),
+            Self::ApprovedCopies => approved_copies(size).collect(),
             Self::Approvals => approvals(size).collect(),
         }
     }
 }
 
 /// What the invocations are about, how many run at once, and what may go wrong.
-const PARTS: [(About, usize, Limits); 13] = [
+const PARTS: [(About, usize, Limits); 25] = [
     (About::TheImage, 1, Limits { crashes: 2, faults: 2, lag: Lag { ec2: true, kms: true }, ..QUIET }),
     (About::TheImage, 2, LATE),
     (About::TheImage, 2, Limits { crashes: 1, ..QUIET }),
@@ -67,6 +75,18 @@ const PARTS: [(About, usize, Limits); 13] = [
     (About::Approvals, 2, LATE),
     (About::Approvals, 2, Limits { crashes: 1, ..QUIET }),
     (About::Approvals, 3, SIMPLE),
+    (About::TheImage, 1, Limits { crashes: 1, reads: 2, ..LATE }),
+    (About::TheImage, 2, Limits { reads: 1, ..SIMPLE }),
+    (About::AnImageThatMayGo, 1, Limits { crashes: 1, reads: 1, events: 1, ..LATE }),
+    (About::AnImageThatMayGo, 2, Limits { events: 1, is_one_by_one: true, ..LATE }),
+    (About::Copies, 1, Limits { crashes: 1, reads: 2, ..SIMPLE }),
+    (About::Copies, 2, Limits { reads: 1, ..SIMPLE }),
+    (About::Approvals, 1, Limits { crashes: 1, reads: 2, ..QUIET }),
+    (About::Approvals, 2, Limits { reads: 1, ..SIMPLE }),
+    (About::FewCopies, 3, SIMPLE),
+    (About::Expiries, 3, Limits { crashes: 1, ..SIMPLE }),
+    (About::ApprovedCopies, 1, Limits { crashes: 1, faults: 1, events: 1, ..SIMPLE }),
+    (About::ApprovedCopies, 2, Limits { crashes: 1, ..SIMPLE }),
 ];
 
 /// The numbers of the parts to explore may be given; otherwise it explores all.

@@ -34,8 +34,10 @@ pub enum Planted {
     NoDecision,
     /// A share that can't read its record again counts it as there.
     BlindSecondLook,
-    /// What an expiry can't read counts as not there.
-    BlindExpiry,
+    /// Grants that can't be read count as not there.
+    BlindGrants,
+    /// An image that a search does not find counts as deregistered.
+    GoneAtOnce,
     /// A share that relied on another's record does not look whether it is still there.
     NoRecordAgain,
 }
@@ -66,7 +68,8 @@ impl Planted {
             | Self::AnyAsk
             | Self::NoDecision
             | Self::BlindSecondLook
-            | Self::BlindExpiry
+            | Self::BlindGrants
+            | Self::GoneAtOnce
             | Self::NoRecordAgain => steps,
         }
     }

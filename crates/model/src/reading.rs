@@ -1,18 +1,23 @@
 //! Owns the reads of an invocation: it executes the real read plan with the model's calls, and the plan says what a failed
 //! read means. What never changes costs no call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use key_policy::Grant;
 use sharing::{
     decide::{self, Case, Judgements, SecondLook, Seen},
     domain::{ExpiryName, ImageId, KeyArn, SnapshotId},
-    facts::{Copies, CopyRecord, Expiry, Fact, Facts, GrantScan, Image, ImageState, Key, Lineage},
-    read_plan::{self, CopyReads, GrantReads, ImageReads, Need, ReadPlan, RecordReads, WaitingReads},
+    facts::{Copies, CopyRecord, Expiry, Fact, Facts, Failure, GrantScan, Image, ImageState, Key, Lineage},
+    outcome::ErrorCode,
+    read_plan::{
+        self, CopyReads, FirstReads, GrantReads, IfNotFound, ImageReads, Need, ReadPlan, RecordReads, WaitingReads,
+    },
     records::{Record, RecordName},
 };
 
 use crate::{
+    invocation::Invocation,
+    planted::Planted,
     pool::Word,
     script::{Answer, Asked, Call, Halt, Script, Stands, both, read},
     world::{self, Grants, id_of, slot_of, slot_of_snapshot},
@@ -20,10 +25,11 @@ use crate::{
 
 /// Reads what the decision needs. Like `src/observe`, it asks at the same time for the records and for everything about the
 /// images, and for each image at the same time for its launch permissions and for what is behind it.
-pub fn observe(script: &Script<'_>, case: &Case<'_>, judgements: &Judgements<'_>) -> Asked<Facts> {
+pub fn observe(invocation: &Invocation<'_, '_>, case: &Case<'_>, judgements: &Judgements<'_>) -> Asked<Facts> {
+    let script = invocation.script;
     let mut facts = match read_plan::copies(case) {
         Some(reads) => read_copies(script, case, reads)?,
-        None => read_named(script, case)?,
+        None => read_named(invocation, case)?,
     };
     let request = decide::resolve_copies(case, &facts);
     let case = &Case { request: &request, ..*case };
@@ -54,17 +60,29 @@ fn read_images(
 }
 
 /// The images that the request names, and the records of shares that wait for copies of the same images.
-fn read_named(script: &Script<'_>, case: &Case<'_>) -> Asked<Facts> {
+fn read_named(invocation: &Invocation<'_, '_>, case: &Case<'_>) -> Asked<Facts> {
+    let script = invocation.script;
     let first = read_plan::first(case);
     let named = first.images.named();
+    // Of an image that is found only by its records, these are read before it is known whether it is there.
+    let mut recorded = BTreeMap::new();
+    for (id, reads) in &first.records {
+        recorded.insert(id.clone(), settled(reads.need, read_expiries(script, reads))?);
+    }
+    let is_there = !invocation.may_go || read_is(script, Call::Image)?;
     let copies = if named.iter().all(|id| *id == world::image_id()) { BTreeMap::new() } else { describe(script)? };
     let there = |id: &ImageId| match slot_of(id) {
-        Some(0) => Some(world::image()),
+        Some(0) => is_there.then(world::image),
         _ => copies.get(id).cloned(),
     };
-    let images = named.iter().filter_map(|id| Some((id.clone(), there(id)?)));
-    let mut facts = Facts { images: images.collect(), ..Facts::default() };
-    learn_records(script, &mut facts, &first.records)?;
+    let mut images: BTreeMap<_, _> = named.iter().filter_map(|id| Some((id.clone(), there(id)?))).collect();
+    if !is_there {
+        images.extend(read_deregistered(invocation, case, &first, &recorded)?);
+    }
+    for (id, expiries) in recorded {
+        images.entry(id).and_modify(|image| image.expiries = expiries);
+    }
+    let mut facts = Facts { images, ..Facts::default() };
     let sources = read_plan::sources_of_copies(case, &facts.images);
     if !sources.by_region.is_empty() {
         let source = settled(sources.need, read_source(script))?;
@@ -87,6 +105,37 @@ fn read_named(script: &Script<'_>, case: &Case<'_>) -> Asked<Facts> {
         facts.images.get_mut(&id).unwrap().waiting = waiting;
     }
     Ok(facts)
+}
+
+/// The image, if EC2 says for its ID that it does not exist, as its records name it: the order of
+/// `observe::deregistered`.
+fn read_deregistered(
+    invocation: &Invocation<'_, '_>,
+    case: &Case<'_>,
+    first: &FirstReads<'_>,
+    recorded: &BTreeMap<ImageId, Fact<BTreeMap<ExpiryName, Expiry>>>,
+) -> Asked<Option<(ImageId, Image)>> {
+    let id = world::image_id();
+    if first.if_not_found == IfNotFound::Leave {
+        return Ok(None);
+    }
+    let is_there = invocation.planted != Planted::GoneAtOnce && read_is(invocation.script, Call::IsThere(0))?;
+    match first.if_not_found {
+        IfNotFound::OfExpiry(_) if is_there => Err(Halt::Failed(Box::new(Failure {
+            code: ErrorCode::Unavailable,
+            call: None,
+            resource: None,
+            message: "EC2 describes it by its ID, but a search does not find it".to_owned(),
+            retryable: true,
+        }))),
+        IfNotFound::OfExpiry(expiry) => Ok(Some((id, Image::of_expiry(case.account, expiry)))),
+        IfNotFound::OfRecords if !is_there => {
+            let expiries = recorded.get(&id).and_then(Fact::known).into_iter().flat_map(BTreeMap::values);
+            let keys: BTreeSet<_> = expiries.flat_map(|expiry| expiry.key_arns.iter().cloned()).collect();
+            Ok(Some((id, Image::deregistered(case.account, keys.into_iter().collect()))))
+        }
+        IfNotFound::Leave | IfNotFound::OfRecords => Ok(None),
+    }
 }
 
 /// The image that the request names by `copyFrom`, and the images of this Region that are made from it.
@@ -134,8 +183,12 @@ pub fn describe(script: &Script<'_>) -> Asked<BTreeMap<ImageId, Image>> {
 }
 
 fn read_source(script: &Script<'_>) -> Asked<Option<Image>> {
-    match script.read(Call::Source)? {
-        Answer::Is(is_there) => Ok(is_there.then(world::source_image)),
+    Ok(read_is(script, Call::Source)?.then(world::source_image))
+}
+
+fn read_is(script: &Script<'_>, call: Call) -> Asked<bool> {
+    match script.read(call)? {
+        Answer::Is(is_there) => Ok(is_there),
         answer => panic!("not an answer to that: {answer:?}"),
     }
 }

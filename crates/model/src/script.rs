@@ -22,9 +22,12 @@ use crate::{
 pub enum Call {
     /// The invocation begins, looks at the clock, and gets the allowlist.
     Begin,
+    /// DescribeImages, of the image, where it may be deregistered.
+    Image,
     /// DescribeImages, of the copies.
     Copies,
-    /// DescribeImages, of one copy that CopyImage has just answered with. It is asked until EC2's reads have caught up.
+    /// DescribeImages, of one image by its ID: of a copy that CopyImage has just answered with until EC2's reads have caught
+    /// up, or of an image that a search did not find.
     IsThere(u8),
     /// DescribeImages in the other Region, of the image that is copied.
     Source,
@@ -56,6 +59,14 @@ pub enum Call {
     },
 }
 
+impl Call {
+    /// Whether it reads something on which it depends whether a share is given.
+    fn is_about_facts(&self) -> bool {
+        // A share by a grant makes its own if it may not list them: with the same Name, KMS answers with the one that is there.
+        matches!(self, Self::Image | Self::Copies | Self::Source | Self::Launch(_) | Self::Copy(_))
+    }
+}
+
 /// How an image stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Stands {
@@ -82,8 +93,8 @@ impl Stands {
 /// The model's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Answer {
-    /// The place of the clock, and whether nobody may have copies any more.
-    Began(u8, bool),
+    /// The place of the clock, whether nobody may have copies any more, and whether the image may be deregistered.
+    Began(u8, bool, bool),
     /// The copies: how each stands, and its name.
     Copies([(Stands, Word); SLOTS]),
     /// Whether it is there, or, of a copy, whether it is pending or available.
@@ -221,9 +232,25 @@ impl Answers {
         Self(answers)
     }
 
+    /// The reads that failed.
+    fn unread(&self) -> impl Iterator<Item = &Call> {
+        let failed = self.0.iter().filter(|(_, answer)| matches!(answer, Answer::Failed | Answer::Refused));
+        failed.map(|(call, _)| call).filter(|call| !matches!(call, Call::Write { .. } | Call::CopyImage { .. }))
+    }
+
+    /// Whether something could not be read about an image.
+    pub fn lack_a_fact(&self) -> bool {
+        self.unread().any(Call::is_about_facts)
+    }
+
+    /// Whether a record could not be read.
+    pub fn lack_a_record(&self) -> bool {
+        self.unread().any(|call| matches!(call, Call::Names | Call::Schedule(_) | Call::LookAgain(_)))
+    }
+
     /// The place of the clock at the beginning.
     pub fn began(&self) -> Option<u8> {
-        self.0.iter().find_map(|(_, answer)| if let Answer::Began(place, _) = answer { Some(*place) } else { None })
+        self.0.iter().find_map(|(_, answer)| if let Answer::Began(place, ..) = answer { Some(*place) } else { None })
     }
 }
 

@@ -96,6 +96,15 @@ rules:
     targets: ["111122223333"]
     access: copy
     keys: grant
+  - name: guarded-copies
+    requesters: ["jwt:https://issuer.example#ada"]
+    approvers: ["jwt:https://issuer.example#bea", "jwt:https://issuer.example#cleo"]
+    actions: [share]
+    images: {names: ["copied-*"]}
+    targets: ["111122223333"]
+    access: copy
+    keys: grant
+    copies: {from: [eu-north-1], key: "arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab", within: 30m}
   - name: copied
     requesters: ["lambda:invoke", "arn:aws:iam::999988887777:role/pipeline"]
     actions: [share, revoke, reset]

@@ -15,7 +15,7 @@ use sharing::{
 use crate::{
     planted::Planted,
     reading::read_record,
-    script::{Answer, Asked, Call, Script},
+    script::{Answer, Asked, Call, Script, read},
     world,
 };
 
@@ -90,11 +90,12 @@ impl Writer<'_, '_> {
                 let grant_id = if let Step::CreateGrant { account, .. } = &step { Some(id(*account)) } else { None };
                 StepResult { grant_id, ..StepResult::new(step, StepState::Done) }
             }
-            (Answer::Conflict, Some(wanted)) => match read_record(self.script, &wanted.name())? {
-                Some(there) if is_as_good(&there, &wanted) => StepResult::new(step, StepState::Done),
-                Some(_) => failed(step, &Answer::Refused),
+            (Answer::Conflict, Some(wanted)) => match read(read_record(self.script, &wanted.name()))? {
+                Ok(Some(there)) if is_as_good(&there, &wanted) => StepResult::new(step, StepState::Done),
+                Ok(Some(_)) => failed(step, &Answer::Refused),
                 // "the record was deleted meanwhile"
-                None => failed(step, &Answer::NotYet),
+                Ok(None) => failed(step, &Answer::NotYet),
+                Err(failure) => StepResult { error: Some(failure), ..StepResult::new(step, StepState::Failed) },
             },
             (answer, _) => failed(step, &answer),
         })
