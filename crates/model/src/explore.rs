@@ -297,7 +297,8 @@ impl Run<'_> {
                 let Limits { crashes, faults, reads, .. } = self.limits;
                 let is_undisturbed = (state.crashes, state.faults, state.reads) == (crashes, faults, reads);
                 let (kept, may_lag) = (self.kept(&state), self.limits.lag.ec2);
-                let end = End { kept, ended: &ended, aftermath: &aftermath, is_undisturbed, may_lag };
+                let is_unread = state.reads < reads;
+                let end = End { kept, ended: &ended, aftermath: &aftermath, is_undisturbed, is_unread, may_lag };
                 if let Err(what) = self.scene.check_end(&end, &self.explorer.pools)
                     && !self.is_known(what, (place, None), &mut explored)
                 {

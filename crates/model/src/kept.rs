@@ -1,6 +1,6 @@
 //! Owns [`Kept`]: what AWS keeps, what a call changes in it, and what it may answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sharing::{
     domain::{AccountId, ImageId},
@@ -145,8 +145,10 @@ impl Kept {
         match call {
             Call::Begin => vec![same(Answer::Began(self.clock, self.is_withdrawn, self.may_go))],
             Call::Image => {
-                let seen = self.images[0].stands.seen(lag.ec2).into_iter();
-                seen.map(|stands| same(Answer::Is(stands.is_live()))).collect()
+                // A search may also lack an image that is there.
+                let seen = self.images[0].stands.seen(lag.ec2).into_iter().map(Stands::is_live);
+                let seen: BTreeSet<_> = seen.chain(lag.ec2.then_some(false)).collect();
+                seen.into_iter().map(|is_seen| same(Answer::Is(is_seen))).collect()
             }
             Call::Copies => self.copies(lag.ec2).into_iter().map(|seen| same(Answer::Copies(seen))).collect(),
             Call::IsThere(slot) => vec![same(Answer::Is(image(*slot).stands.now.is_live()))],

@@ -34,10 +34,12 @@ pub enum Planted {
     NoDecision,
     /// A share that can't read its record again counts it as there.
     BlindSecondLook,
+    /// Launch permissions that can't be read count as none.
+    BlindFacts,
     /// Grants that can't be read count as not there.
     BlindGrants,
     /// An image that a search does not find counts as deregistered.
-    GoneAtOnce,
+    SearchedOnly,
     /// A share that relied on another's record does not look whether it is still there.
     NoRecordAgain,
 }
@@ -69,7 +71,8 @@ impl Planted {
             | Self::NoDecision
             | Self::BlindSecondLook
             | Self::BlindGrants
-            | Self::GoneAtOnce
+            | Self::BlindFacts
+            | Self::SearchedOnly
             | Self::NoRecordAgain => steps,
         }
     }

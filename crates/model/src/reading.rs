@@ -38,9 +38,16 @@ pub fn observe(invocation: &Invocation<'_, '_>, case: &Case<'_>, judgements: &Ju
         learn_records(script, &mut facts, &plan.records)?;
         plan = read_plan::further(case, &facts);
     }
+    let is_blind = invocation.planted == Planted::BlindFacts;
+    if is_blind {
+        plan.images.values_mut().for_each(|reads| reads.launch_permissions = Need::Optional);
+    }
     let records = learn_records(script, &mut facts, &plan.records);
     let images = read_images(script, case, judgements, &plan, &mut facts);
     both(images, records)?;
+    if is_blind {
+        facts.images.values_mut().for_each(|image| image.launch_permissions = Fact::Known(Vec::new()));
+    }
     Ok(facts)
 }
 
@@ -119,7 +126,7 @@ fn read_deregistered(
     if first.if_not_found == IfNotFound::Leave {
         return Ok(None);
     }
-    let is_there = invocation.planted != Planted::GoneAtOnce && read_is(invocation.script, Call::IsThere(0))?;
+    let is_there = invocation.planted != Planted::SearchedOnly && read_is(invocation.script, Call::IsThere(0))?;
     match first.if_not_found {
         IfNotFound::OfExpiry(_) if is_there => Err(Halt::Failed(Box::new(Failure {
             code: ErrorCode::Unavailable,

@@ -39,7 +39,11 @@ const UNRECORDED: [&str; 3] = [
 ];
 
 /// What is known not to hold of copies. docs/reliability.md says why.
-const KNOWN_OF_COPIES: [&str; 12] = [
+const KNOWN_OF_COPIES: [&str; 16] = [
+    TOO_MUCH_UNDONE,
+    HINT_UNDONE_UNREAD,
+    UNLISTED,
+    LEFT_OF_AN_IMAGE_THAT_IS_GONE,
     MIXED_AFTER_CRASH,
     OVERTAKEN_AFTER_CRASH,
     LEFT_OF_A_COPY_THAT_IS_GONE,
@@ -103,6 +107,22 @@ const REMOVED_FIRST: &str = "something was removed before the launch permission"
 /// The same of a share that can't list grants, makes one, is answered with the one that is there, can't read its record again,
 /// and undoes what it made.
 pub const TOO_MUCH_UNDONE: &str = "a share undoes a grant that was there before";
+
+/// What is wrong if a revoke may not list the grants again after it has deleted a record.
+const UNLISTED: &str = "a grant must expire that a revoke could not list, and no record is left";
+
+/// What is wrong if a share can't read its record again, and undoes what another one has made or counts on.
+const UNDONE_UNREAD: &str = "a share is complete, and one that could not read its record has undone it";
+
+/// What is wrong if a hint can't read its record again, and undoes the share. Later hints make it, while there is time.
+const HINT_UNDONE_UNREAD: &str = "a share is undone, because a hint could not read its record again";
+
+/// What is wrong if an image is deregistered while a revoke takes back what a share gives at that moment.
+const LEFT_OF_AN_IMAGE_THAT_IS_GONE: &str =
+    "something must expire of an image that was deregistered during its revoke, and no record is left";
+
+/// What is known not to hold of the image, if a read fails or it is deregistered.
+const KNOWN_OF_THE_IMAGE: [&str; 4] = [TOO_MUCH_UNDONE, UNLISTED, UNDONE_UNREAD, LEFT_OF_AN_IMAGE_THAT_IS_GONE];
 
 /// What is known not to hold of approvals.
 const KNOWN_OF_APPROVALS: [&str; 2] = [ASK_LOST_AFTER_CRASH, GIVEN_AGAIN];
@@ -229,7 +249,7 @@ impl Scene {
         match self.before {
             before if before.is_about_copies() || before.is_about_both() => &KNOWN_OF_COPIES,
             before if before.is_about_approvals() => &KNOWN_OF_APPROVALS,
-            _ => &[TOO_MUCH_UNDONE],
+            _ => &KNOWN_OF_THE_IMAGE,
         }
     }
 
@@ -374,7 +394,7 @@ impl Scene {
         let gives = matches!(*step, Step::AddLaunchPermissions { .. } | Step::CreateGrant { .. });
         let is_unrecorded = self.before.is_about_approvals() && !self.has(|kind| kind == Kind::Share);
         rule(!gives || !is_unrecorded || has_decision(after, pools), "something is given, and no decision says so")?;
-        let is_share = self.actors[actor].kind.gives();
+        let is_share = !self.actors[actor].kind.takes_away();
         let order = (0..SLOTS).try_for_each(|slot| check_order(&step, slot, before, after, pools));
         let is_undone = order == Err(REMOVED_FIRST) && is_share && answers.lack_a_record();
         if is_undone { Err(TOO_MUCH_UNDONE) } else { order }
@@ -391,7 +411,8 @@ impl Scene {
         let live = |kept: &Kept| kept.images.iter().filter(|image| image.stands.now.is_live()).count();
         rule(live(after) <= 1, TWO_COPIES)?;
         let is_begun = matches!(call, Call::CopyImage { .. }) && live(after) > live(before);
-        let may_be_deleted = self.before == Before::ApprovedWaits || self.actors.len() > 1;
+        let was_decided = matches!(self.before, Before::ApprovedWaits | Before::ApprovedCopied);
+        let may_be_deleted = was_decided || !self.is_alone();
         rule(!is_begun || may_be_deleted || has_waiting(after, pools), "a copy was begun, and nothing waits for it")?;
         rule(!is_begun || may_be_deleted || has_decision(after, pools), NOBODY_SAYS_SO)?;
         let other = after.images.iter().any(|image| (image.launch.now | image.copy.now) & TWO != 0);
@@ -415,8 +436,8 @@ impl Scene {
         let End { kept, ended, .. } = end;
         for (slot, image) in kept.images.iter().enumerate() {
             let must_expire = image.must_expire.map(|marked| marked & ONE != 0);
-            for (what, _) in UNRECORDED.iter().zip(must_expire).filter(|(_, must)| *must) {
-                rule(has_expiry(slot, kept, pools), what)?;
+            for (what, _) in UNRECORDED.into_iter().zip(must_expire).filter(|(_, must)| *must) {
+                rule(has_expiry(slot, kept, pools), self.why_unrecorded(end, image, what))?;
             }
         }
         if self.before.is_about_both() {
@@ -442,9 +463,24 @@ impl Scene {
         let ends_it = |kind| matches!(kind, Kind::Expire | Kind::Repair) && !is_renewed;
         let is_gone = kept.images[0].stands.now == Stands::Gone;
         if given && !is_gone && !self.has(|kind| kind.takes_away() || ends_it(kind)) {
-            rule(kept.has_all(0, ONE), "a share is complete, and something is missing")?;
+            let is_undone = end.is_unread && self.has(|kind| kind.gives() && kind != Kind::Share);
+            let what = if is_undone { UNDONE_UNREAD } else { "a share is complete, and something is missing" };
+            rule(kept.has_all(0, ONE), what)?;
         }
         Ok(())
+    }
+
+    /// What is wrong if something must expire and has no record.
+    fn why_unrecorded(&self, end: &End<'_>, image: &Shared, what: &'static str) -> &'static str {
+        let took = |(actor, ended): (&Actor, &Rc<Ended>)| actor.kind.takes_away() && ended.result == Status::Incomplete;
+        let is_unfinished = self.actors.iter().zip(end.ended).any(took);
+        match () {
+            () if image.stands.now == Stands::Gone && is_unfinished && !self.is_alone() => {
+                LEFT_OF_AN_IMAGE_THAT_IS_GONE
+            }
+            () if end.is_unread && is_unfinished && what == UNRECORDED[2] => UNLISTED,
+            () => what,
+        }
     }
 
     /// For each invocation of these kinds, whether it is complete.
@@ -550,6 +586,7 @@ impl Scene {
             () if (1..SLOTS).any(is_gone) && (1..SLOTS).all(|slot| is_gone(slot) || has_nothing(slot)) => {
                 GONE_MEANWHILE
             }
+            () if end.is_unread && cannot_launch => HINT_UNDONE_UNREAD,
             () if !self.is_alone() && is_given_up => GIVEN_UP_MEANWHILE,
             () if !end.is_undisturbed && !self.is_alone() && cannot_launch => OVERTAKEN_AFTER_CRASH,
             () if !end.is_undisturbed && !self.is_alone() && self.has(Kind::gives) => MIXED_AFTER_CRASH,
@@ -650,6 +687,8 @@ pub struct End<'e> {
     pub aftermath: &'e Aftermath,
     /// Whether no invocation was killed and no write failed.
     pub is_undisturbed: bool,
+    /// Whether a read has failed.
+    pub is_unread: bool,
     /// Whether reads of EC2 may lag.
     pub may_lag: bool,
 }

@@ -2,8 +2,7 @@
 //! what was done in the end. Pure; `carry_out` asks it before each phase.
 //!
 //! A failed step doesn't stop the other steps of its phase. Steps of later phases that depend on it are skipped. So a
-//! share never adds a launch permission if its grant failed, and a revoke removes as much as it can, in order. An image that
-//! EC2 doesn't know can't be launched: what is behind it is removed, but its records stay, because EC2's reads may lag.
+//! share never adds a launch permission if its grant failed, and a revoke removes as much as it can, in order.
 
 mod result;
 
@@ -33,8 +32,6 @@ pub struct Progress {
     phases: VecDeque<Vec<Step>>,
     /// The phases in which a step failed.
     failed: Vec<Phase>,
-    /// Whether EC2 did not know the image whose launch permissions were to be removed.
-    is_image_unknown: bool,
     /// The targets that AWS did not know, each with the phase in which AWS said so. They do not stop the other targets:
     /// later phases continue without them.
     unknown: BTreeSet<(Phase, Target)>,
@@ -44,16 +41,14 @@ impl Progress {
     /// Before the first step.
     pub fn new(steps: &[Step]) -> Self {
         let phases = steps.chunk_by(|step, next| step.phase() == next.phase()).map(<[Step]>::to_vec).collect();
-        Self { phases, failed: Vec::new(), is_image_unknown: false, unknown: BTreeSet::new() }
+        Self { phases, failed: Vec::new(), unknown: BTreeSet::new() }
     }
 
     /// The steps of the next phase, which don't depend on each other; `None` if the plan is carried out.
     pub fn next_phase(&mut self) -> Option<Vec<Turn>> {
         let phase = self.phases.pop_front()?;
         let turns = phase.into_iter().flat_map(|step| {
-            let is_in_vain =
-                |phase: &&Phase| step.removes_behind_image() && **phase == Phase::Launch && self.is_image_unknown;
-            if self.failed.iter().filter(|phase| !is_in_vain(phase)).any(|phase| step.waits_for(*phase)) {
+            if self.failed.iter().any(|phase| step.waits_for(*phase)) {
                 return vec![Turn::Skip(step)];
             }
             let (without, rest) = self.of_known(&step);
@@ -74,7 +69,6 @@ impl Progress {
         };
         let missed = taken.iter().find(is_missed).map(|result| result.step.phase());
         self.failed.extend(missed);
-        self.is_image_unknown |= taken.iter().any(StepResult::is_image_unknown);
     }
 
     /// Divides a step into the part that must be skipped and the part that can be carried out. A target that AWS did not
@@ -102,23 +96,6 @@ mod tests {
 
     const ONE: &str = "111122223333";
     const TWO: &str = "222233334444";
-
-    fn remove_launch() -> Step {
-        let targets = vec![ONE.parse().unwrap()];
-        Step::RemoveLaunchPermissions { image_id: "ami-1a2b3c4d".parse().unwrap(), targets }
-    }
-
-    fn remove_copy() -> Step {
-        let accounts = vec![ONE.parse().unwrap()];
-        Step::RemoveCreateVolumePermissions { snapshot_id: "snap-1a2b3c4d".parse().unwrap(), accounts }
-    }
-
-    fn delete_record() -> Step {
-        let target: Target = ONE.parse().unwrap();
-        let time = time::OffsetDateTime::UNIX_EPOCH;
-        let name = crate::domain::ExpiryName::new(&"ami-1a2b3c4d".parse().unwrap(), &target, time).unwrap();
-        Step::DeleteExpiry { name, target }
-    }
 
     fn add_copy() -> Step {
         let accounts = [ONE, TWO].map(|account| account.parse().unwrap()).to_vec();
@@ -150,21 +127,6 @@ mod tests {
         let both = add_launch(&[ONE, TWO]);
         check(&[StepResult::new(add_copy(), StepState::Done)], &[Turn::Take(both.clone())]);
         check(&[failed(add_copy(), ErrorCode::Throttled)], &[Turn::Skip(both)]);
-    }
-
-    #[test]
-    fn what_is_behind_an_image_that_ec2_does_not_know_is_removed_and_its_record_stays() {
-        let after = |code| {
-            let mut progress = Progress::new(&[remove_launch(), remove_copy(), delete_record()]);
-            progress.next_phase();
-            progress.learn(&[failed(remove_launch(), code)]);
-            let snapshots = progress.next_phase();
-            progress.learn(&[StepResult::new(remove_copy(), StepState::Done)]);
-            (snapshots, progress.next_phase())
-        };
-        let skipped = Some(vec![Turn::Skip(delete_record())]);
-        assert_eq!(after(ErrorCode::NotFound), (Some(vec![Turn::Take(remove_copy())]), skipped.clone()));
-        assert_eq!(after(ErrorCode::Denied), (Some(vec![Turn::Skip(remove_copy())]), skipped));
     }
 
     #[test]

@@ -15,8 +15,8 @@ use model::{
     kept::Lag,
     kinds::Kind,
     planted::Planted,
-    scenes::{Before, KNOWN, NOBODY_WAITS, OVERTAKEN, Scene},
-    sets::{approvals, scenes},
+    scenes::{Before, KNOWN, NOBODY_SAYS_SO, NOBODY_WAITS, OVERTAKEN, Scene},
+    sets::{approvals, deregistrations, scenes},
 };
 
 const LAG: Lag = Lag { ec2: true, kms: false };
@@ -160,6 +160,38 @@ fn a_decision_without_its_record_or_about_another_ask_is_found() {
     finds(Planted::NoDecision, &[Kind::Approve], Before::Asked, QUIET, what);
     let what = "one ask was decided in two ways";
     finds(Planted::AnyAsk, &[Kind::Approve, Kind::Reject], Before::Asked, SIMPLE, what);
+}
+
+#[test]
+fn what_could_not_be_read_and_counts_as_read_is_found() {
+    let with_read = Limits { reads: 1, ..SIMPLE };
+    let what = "a launch permission must expire, and no record is left";
+    finds(Planted::BlindSecondLook, &[Kind::ShareUntil, Kind::Revoke], Before::Unshared, with_read, what);
+    let what = "a grant must expire, and no record is left";
+    finds(Planted::BlindGrants, &[Kind::Expire], Before::SharedUntil, with_read, what);
+    let what = "access is given, and something was not read that it depends on";
+    finds(Planted::BlindFacts, &[Kind::Share], Before::Unshared, with_read, what);
+}
+
+#[test]
+fn an_expiry_that_takes_an_image_for_deregistered_because_a_search_lacks_it_is_found() {
+    let lacking = Limits { reads: 0, events: 1, lag: LAG, ..SIMPLE };
+    let scene = || deregistrations(1).find(|scene| scene.name() == "SharedUntil: expire 1").unwrap();
+    assert_eq!(Explorer::new(Planted::Nothing).explore(&scene(), lacking).found, None, "without the fault");
+    let found = Explorer::new(Planted::SearchedOnly).explore(&scene(), lacking).found.expect("the fault is found");
+    assert_eq!(found.what, "a launch permission must expire, and no record is left");
+}
+
+#[test]
+fn a_copy_that_is_begun_without_an_approval_is_found() {
+    finds(Planted::NoDecision, &[Kind::ApproveCopy], Before::CopyAsked, SIMPLE, NOBODY_SAYS_SO);
+}
+
+#[test]
+fn one_request_goes_on_without_what_it_cannot_read_or_ends() {
+    let with_reads = Limits { crashes: 1, reads: 1, ..SIMPLE };
+    check(1, with_reads, 1_000);
+    assert_eq!(explore(deregistrations(1), Limits { events: 1, lag: LAG, ..with_reads }, 2_000), BTreeSet::new());
 }
 
 #[test]

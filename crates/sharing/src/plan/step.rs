@@ -275,11 +275,6 @@ impl Step {
         }
     }
 
-    /// Whether it removes what is behind an image, and what a launch needs besides the launch permission.
-    pub fn removes_behind_image(&self) -> bool {
-        matches!(self, Self::RevokeGrant { .. } | Self::RemoveCreateVolumePermissions { .. })
-    }
-
     /// Whether it is skipped if a step of that phase before it failed. A grant is revoked even if its account keeps
     /// create volume permissions, so that as little access as possible remains. Removing permissions once more does not
     /// depend on the deletion of records: if one record can't be deleted, the access of the others must still be removed.

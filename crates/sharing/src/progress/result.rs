@@ -60,14 +60,6 @@ impl StepResult {
         Some((unknown, parts))
     }
 
-    /// Whether launch permissions could not be removed because EC2 does not know the image. "InvalidAMIID.NotFound":
-    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
-    pub fn is_image_unknown(&self) -> bool {
-        let is_removal =
-            matches!(self.step, Step::RemoveLaunchPermissions { .. } | Step::ResetLaunchPermissions { .. });
-        is_removal && self.error.as_ref().is_some_and(|error| error.code == ErrorCode::NotFound)
-    }
-
     /// Whether it failed because AWS does not know a target. This does not count for the grant of a role, because AWS
     /// may know the role's account.
     pub fn is_target_unknown(&self) -> bool {
