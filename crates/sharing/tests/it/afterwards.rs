@@ -340,7 +340,7 @@ fn parts_about_one_image_and_target_become_one_row() {
     let mut unchanged = part(&[ONE], IMAGE, Shared, None);
     let row = &mut unchanged.images[0];
     (row.changed, row.key_arns, row.keys) = (false, Vec::<KeyArn>::new(), Vec::new());
-    assert_eq!(put_together(unchanged, part(&[ONE], IMAGE, Shared, None))[0].3, true);
+    assert!(put_together(unchanged, part(&[ONE], IMAGE, Shared, None))[0].3);
     let mut unchanged = part(&[ONE], IMAGE, Shared, None);
     (unchanged.images[0].changed, unchanged.images[0].key_arns) = (false, Vec::new());
     let later = unchanged.clone();
