@@ -84,7 +84,7 @@ impl Remembered {
                 continue;
             }
             let keys = snapshots.iter().filter_map(|backing| backing.snapshot.known()?.key.clone());
-            let keys = keys.map(|arn| (arn, BTreeSet::new())).collect();
+            let keys = needed_on(keys, facts);
             if self.images.insert(id.clone(), Expected { described, keys }).is_none() {
                 self.by_age.push_back(id);
             }
@@ -94,19 +94,13 @@ impl Remembered {
                 self.images.remove(&oldest);
             }
         }
-        self.learn_grantees(facts);
     }
 
-    /// Remembers whose grants were needed for the images of a request.
+    /// Remembers whose grants were needed for images that were expected.
     pub fn learn_grantees(&mut self, facts: &Facts) {
         for id in facts.images.keys() {
             let Some(Expected { keys, .. }) = self.images.get_mut(id) else { continue };
-            for (arn, grantees) in keys.iter_mut() {
-                *grantees = facts.grantees.get(arn).cloned().unwrap_or_default();
-            }
-            if keys.values().map(BTreeSet::len).sum::<usize>() > MOST_GRANTEES {
-                keys.values_mut().for_each(BTreeSet::clear);
-            }
+            *keys = needed_on(std::mem::take(keys).into_keys(), facts);
         }
     }
 
@@ -117,6 +111,16 @@ impl Remembered {
         }
         self.by_age.retain(|id| self.images.contains_key(id));
     }
+}
+
+/// The keys, each with the grantees whose grants were needed.
+fn needed_on(keys: impl Iterator<Item = KeyArn>, facts: &Facts) -> Grantees {
+    let needed = |arn: &KeyArn| facts.grantees.get(arn).cloned().unwrap_or_default();
+    let mut keys: Grantees = keys.map(|arn| (arn.clone(), needed(&arn))).collect();
+    if keys.values().map(BTreeSet::len).sum::<usize>() > MOST_GRANTEES {
+        keys.values_mut().for_each(BTreeSet::clear);
+    }
+    keys
 }
 
 /// Whether images of this request are remembered, and expected: those of a share or check that a requester asks for and that

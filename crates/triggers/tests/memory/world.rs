@@ -8,7 +8,7 @@ use key_policy::Policy;
 use serde_json::json;
 use sharing::{
     allowlist::Allowlist,
-    decide::{self, Approval, Authority, Case, ImageDecision, Setup},
+    decide::{self, Approval, Authority, Case, Setup},
     domain::{ImageId, KeyArn, Requester, SnapshotId},
     facts::{Backing, CreateVolumePermissions, Fact, Facts, Image, ImageState, Key, KeyMetadata, Snapshot},
     outcome::{Outcome, Status},
@@ -85,16 +85,18 @@ impl World {
     }
 
     /// Decides and plans.
-    fn planned<'a>(&self, case: &Case<'a>) -> Result<Vec<ImageResult<'a>>, Failure> {
-        let decisions = decide::decide(case, &self.facts, &decide::Judgements::until(&|| false));
-        let with_plan = |decision: ImageDecision<'a>| {
+    fn planned<'a>(&'a self, case: &Case<'a>) -> Result<Vec<ImageResult<'a>>, Failure> {
+        let mut planned = Vec::new();
+        for decision in
+            decide::decide(case, &self.facts, &decide::Judgements::until(&|| false)).map_err(|error| error.message)?
+        {
             let image = self.facts.images.get(decision.image_id).ok_or("no image")?;
             if plan(case, &decision, image, &self.facts).len() != 1 {
                 return Err("not one step".into());
             }
-            Ok(ImageResult { decision, steps: Vec::new(), lost: Vec::new() })
-        };
-        decisions.map_err(|error| error.message)?.into_iter().map(with_plan).collect()
+            planned.push(ImageResult { decision, steps: Vec::new(), lost: Vec::new() });
+        }
+        Ok(planned)
     }
 
     /// Opens the event, and calls `look` with the case.
