@@ -2,7 +2,7 @@
 //! depends on the sources of copies, another wave reads these. The next reads the launch permissions, the snapshots and
 //! the names of records of the images that the requester may ask about. Then come keys and key policies, create volume
 //! permissions, other images and records. If a key policy alone gives no answer, the last wave reads grants.
-//! Of images that are remembered from earlier requests, everything but the grants is read in the first wave.
+//! Of images that are remembered from earlier requests, everything is read in the first wave.
 //!
 //! The plan says what is read, and what happens if a read fails.
 
@@ -20,7 +20,7 @@ mod records;
 mod sources;
 mod usage;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{self, Either};
 use sharing::{
@@ -62,7 +62,10 @@ pub async fn observe(
 ) -> Reading<Facts> {
     let described = match memory.expect(case) {
         Some(expected) => match read_at_once(aws, store, case, judgements, expected).await? {
-            AtOnce::All(facts) => return Ok(*facts),
+            AtOnce::All(facts) => {
+                memory.learn_grantees(&facts);
+                return Ok(*facts);
+            }
             AtOnce::Described(facts) => {
                 memory.forget(&case.request.image_ids);
                 *facts
@@ -74,7 +77,7 @@ pub async fn observe(
         },
     };
     let images = Remembered::worth_keeping(case, &described);
-    let facts = read_beyond(aws, store, case, judgements, described, BTreeSet::new()).await?;
+    let facts = read_beyond(aws, store, case, judgements, described, BTreeMap::new()).await?;
     memory.learn(images, &facts);
     Ok(facts)
 }
@@ -110,14 +113,15 @@ async fn read_at_once(
     Ok(AtOnce::Described(Box::new(described)))
 }
 
-/// Reads what is needed beyond the descriptions of the images. `keys` are those that their snapshots are probably on.
+/// Reads what is needed beyond the descriptions of the images. `keys` are those that their snapshots are probably on, with the
+/// grantees whose grants are probably needed.
 async fn read_beyond(
     aws: &Aws,
     store: Option<&RecordStore>,
     case: &Case<'_>,
     judgements: &Judgements<'_>,
     mut facts: Facts,
-    keys: BTreeSet<KeyArn>,
+    keys: BTreeMap<KeyArn, BTreeSet<String>>,
 ) -> Reading<Facts> {
     let request = decide::resolve_copies(case, &facts);
     let case = &Case { request: &request, ..*case };
@@ -189,10 +193,11 @@ async fn read_further(
     judgements: &Judgements<'_>,
     plan: &ReadPlan,
     facts: &mut Facts,
-    keys: BTreeSet<KeyArn>,
+    keys: BTreeMap<KeyArn, BTreeSet<String>>,
 ) -> Reading<()> {
-    let (permissions, behind) =
-        future::join(read_launch_permissions(aws, plan), read_behind(aws, case, plan, facts, keys)).await;
+    let mut grants = keys::read_grants_ahead(aws, plan, &keys);
+    let behind = read_behind(aws, case, plan, facts, keys.into_keys().collect());
+    let (permissions, behind) = grants.beside(future::join(read_launch_permissions(aws, plan), behind)).await;
     for (id, permissions) in permissions? {
         if let Some(image) = facts.images.get_mut(&id) {
             image.launch_permissions = permissions;
@@ -209,7 +214,7 @@ async fn read_further(
         }
     }
     (facts.keys, facts.grant_scans, facts.neighbours) = (keys, grant_scans, neighbours);
-    keys::read_grants_of_grantees(aws, case, judgements, plan, facts).await
+    keys::read_grants_of_grantees(aws, case, judgements, plan, facts, grants).await
 }
 
 type LaunchPermissions = Fact<Vec<LaunchPermission>>;

@@ -1,6 +1,6 @@
 //! Owns reading keys: each once, however many snapshots it encrypts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future;
 use key_policy::{Grant, Policy, PolicyError};
@@ -12,7 +12,10 @@ use sharing::{
     read_plan::{self, GrantReads, KeyReads, Need, ReadPlan},
 };
 
-use super::{answers::concurrently, own_grants};
+use super::{
+    answers::{Ahead, concurrently},
+    own_grants,
+};
 use crate::aws::{Aws, CallError};
 
 /// The most pages of one grantee's grants that are read for a share. A key with more of them is not judged.
@@ -94,6 +97,29 @@ fn not_understood(arn: &KeyArn, error: &PolicyError) -> Failure {
     Failure { code: ErrorCode::Unexpected, call, resource, message: error.to_string(), retryable: false }
 }
 
+/// A key and a grantee.
+type Pair = (KeyArn, String);
+
+/// The grants of grantees that are read before it is known whether they are needed.
+pub(super) type GrantsAhead<'a> = Ahead<'a, Pair, Result<Vec<Grant>, CallError>>;
+
+/// Begins to read the grants of grantees who probably need them, if the plan may ask for them.
+pub(super) fn read_grants_ahead<'a>(
+    aws: &'a Aws,
+    plan: &ReadPlan,
+    likely: &BTreeMap<KeyArn, BTreeSet<String>>,
+) -> GrantsAhead<'a> {
+    let are_keys_read = plan.images.values().any(|reads| reads.snapshots.is_read());
+    let may_be_needed = are_keys_read && matches!(plan.keys.grants, GrantReads::OfGrantees(_));
+    let pairs = likely.iter().filter(|_| may_be_needed);
+    let pairs = pairs.flat_map(|(arn, grantees)| grantees.iter().map(|grantee| (arn.clone(), grantee.clone())));
+    Ahead::ask(pairs.collect(), async |pair| grants_of_grantee(aws, pair).await)
+}
+
+async fn grants_of_grantee(aws: &Aws, (arn, grantee): &Pair) -> Result<Vec<Grant>, CallError> {
+    aws.grants(arn, Some(grantee), GRANTEE_PAGES).await
+}
+
 /// Reads the grants of grantees whom a key policy does not let in.
 pub(super) async fn read_grants_of_grantees(
     aws: &Aws,
@@ -101,10 +127,17 @@ pub(super) async fn read_grants_of_grantees(
     judgements: &Judgements<'_>,
     plan: &ReadPlan,
     facts: &mut Facts,
+    ahead: GrantsAhead<'_>,
 ) -> Reading<()> {
     let GrantReads::OfGrantees(need) = plan.keys.grants else { return Ok(()) };
     let wanted = read_plan::grantees(case, facts, judgements)?;
-    let read = concurrently(wanted, async |(arn, grantee)| aws.grants(arn, Some(grantee), GRANTEE_PAGES).await).await;
+    for (arn, grantee) in &wanted {
+        facts.grantees.entry(arn.clone()).or_default().insert(grantee.clone());
+    }
+    let (asked, others): (BTreeSet<_>, BTreeSet<_>) = wanted.into_iter().partition(|pair| ahead.includes(pair));
+    let others = concurrently(others.into_iter().collect(), async |pair| grants_of_grantee(aws, pair).await);
+    let (mut read, others) = future::join(ahead.answers_to(&asked), others).await;
+    read.extend(others);
     for ((arn, _), found) in read {
         if let Some(key) = facts.keys.get_mut(&arn) {
             add(&mut key.grants, need.settle(found.map_err(Failure::from))?);

@@ -27,6 +27,11 @@ impl Memory {
         self.remembered().learn(described, facts);
     }
 
+    /// Remembers whose grants were needed.
+    pub(super) fn learn_grantees(&self, facts: &Facts) {
+        self.remembered().learn_grantees(facts);
+    }
+
     /// Forgets these images.
     pub(super) fn forget(&self, ids: &[ImageId]) {
         self.remembered().forget(ids);

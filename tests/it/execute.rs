@@ -1,6 +1,11 @@
 //! Requests carried out without a Lambda runtime and without a trigger: by the one function that the Lambda function calls too.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    process,
+    sync::LazyLock,
+    time::Duration,
+};
 
 use ami_share::{
     allowlist_source::Source,
@@ -39,9 +44,13 @@ pub fn deployment(endpoint: &'static str) -> Deployment {
         };
         Some(value.to_owned())
     };
-    let allowlist = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("allowlist-of-execute.yaml");
-    std::fs::write(&allowlist, scenes::ALLOWLIST).unwrap();
-    let location = format!("file:{}", allowlist.display()).parse().unwrap();
+    // Written once: tests run at the same time, and nobody must read half of it.
+    static ALLOWLIST: LazyLock<PathBuf> = LazyLock::new(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("allowlist-of-execute-{}.yaml", process::id()));
+        std::fs::write(&path, scenes::ALLOWLIST).unwrap();
+        path
+    });
+    let location = format!("file:{}", ALLOWLIST.display()).parse().unwrap();
     Deployment {
         aws: Aws::connect(variable).unwrap(),
         account: ACCOUNT.parse().unwrap(),

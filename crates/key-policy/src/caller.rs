@@ -162,7 +162,6 @@ impl Caller {
         // <https://docs.aws.amazon.com/kms/latest/developerguide/ct-ec2two.html>
         let arn = ContextValue::TwoForms { usual: Form::new(&role), other: Form::new(&format!("{role}/i-*")) };
         Self {
-            partition: Some(partition.to_owned()),
             identity: Identity::Infrastructure { other_than },
             arn: ContextFact::Present(vec![arn]),
             ..asking.clone()

@@ -114,3 +114,37 @@ impl<'de> serde::Deserialize<'de> for StrictString {
         deserializer.deserialize_any(Visitor)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callers_text_is_shown_short_and_on_one_line() {
+        for (text, shown) in [
+            ("golden", "golden".to_owned()),
+            ("", String::new()),
+            ("a\nb\u{1b}[0m", "a\\nb\\u{1b}[0m".to_owned()),
+            (&"é".repeat(80), "é".repeat(80)),
+            (&"é".repeat(81), format!("{}…", "é".repeat(80))),
+        ] {
+            assert_eq!(excerpt(text), shown, "{text:?}");
+            assert_eq!(quoted(text), format!("`{shown}`"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_that_is_not_written_as_text_is_refused_with_a_reason() {
+        for (json, reason) in [
+            ("111122223333", "`111122223333` is a number here: put it in quotes"),
+            ("-1", "`-1` is a number here"),
+            ("1.5", "`1.5` is a number here"),
+            ("null", "expected a string"),
+            ("[]", "expected a string"),
+        ] {
+            let error = serde_json::from_str::<StrictString>(json).unwrap_err().to_string();
+            assert!(error.contains(reason), "{json}: {error}");
+        }
+        assert_eq!(serde_json::from_str::<AccountId>(r#""011122223333""#).unwrap().to_string(), "011122223333");
+    }
+}

@@ -172,3 +172,28 @@ fn equals(fact: &ContextFact, wanted: &str) -> Truth {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ListGrants writes the issuer as the root of its account:
+    /// <https://docs.aws.amazon.com/kms/latest/APIReference/API_ListGrants.html#API_ListGrants_Examples>
+    #[test]
+    fn the_account_that_made_a_grant_is_read_of_its_issuer() {
+        for (issuer, account) in [
+            (Some("arn:aws:iam::111122223333:root"), Some("111122223333")),
+            (Some("arn:aws-cn:iam::111122223333:root"), Some("111122223333")),
+            (Some("111122223333"), Some("111122223333")),
+            (Some("arn:aws:iam::111122223333:role/root"), None),
+            (Some("arn:aws:iam:::root"), None),
+            (None, None),
+        ] {
+            let grant = Grant { issuing_account: issuer.map(str::to_owned), ..Grant::default() };
+            let account = account.map(|account| account.parse::<AccountId>().unwrap());
+            assert_eq!(grant.issuer(), account, "{issuer:?}");
+            let is_issued_by = |account: &str| grant.is_issued_by(account.parse().unwrap());
+            assert_eq!([is_issued_by("111122223333"), is_issued_by("444455556666")], [account.is_some(), false]);
+        }
+    }
+}

@@ -288,6 +288,12 @@ mod tests {
     }
 
     #[test]
+    fn a_message_names_the_kind_of_a_value() {
+        let kinds = ["null", "true", "-1.5", r#""x""#, "[]", "{}"].map(|text| Json::parse(text).unwrap().kind());
+        assert_eq!(kinds, ["null", "a boolean", "a number", "a string", "an array", "an object"]);
+    }
+
+    #[test]
     fn what_is_nested_too_deep_is_read_over() {
         let deep = |depth: usize| format!("{}0{}", "[".repeat(depth), "]".repeat(depth));
         let innermost = |text: &str| {
@@ -298,6 +304,13 @@ mod tests {
             json
         };
         assert_eq!(innermost(&deep(64)), Json::Number(0.into()));
+        for (depth, expect) in [(64, Json::Number(0.into())), (65, Json::Unread(1))] {
+            let mut json = Json::parse(&format!("{}0{}", r#"{"a":"#.repeat(depth), "}".repeat(depth))).unwrap();
+            while let Json::Object(mut fields) = json {
+                json = fields.pop().unwrap().1;
+            }
+            assert_eq!(json, expect, "{depth}");
+        }
         for depth in [65, 66, 127, 128, 129, 1_000_000] {
             assert_eq!(innermost(&deep(depth)), Json::Unread(1), "{depth}");
         }

@@ -373,6 +373,15 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_of_wildcards_alone_names_nothing() {
+        for (pattern, expect) in
+            [("*", true), ("?", true), ("*?*", true), ("**", true), ("a*", false), ("*-*", false), ("golden", false)]
+        {
+            assert_eq!(Pattern::new(pattern).is_only_wildcards(), expect, "{pattern}");
+        }
+    }
+
+    #[test]
     fn many_stars_stay_cheap() {
         check_all(&"*a".repeat(200), &[], &[&"a".repeat(199), &"b".repeat(20_000)]);
     }

@@ -143,6 +143,9 @@ impl<'a> Elements<'a> {
         let (plain, negated) = (("Resource", self.resource), ("NotResource", self.not_resource));
         let read = |node| {
             let texts = strings(node).ok_or("its resource is not a string or a list of strings")?;
+            if version == Version::Unreadable && texts.iter().any(|text| text.contains("${")) {
+                return Err("whether its resource has variables depends on the policy's version".to_owned());
+            }
             Ok(texts.into_iter().map(|text| Template::new(text, version != Version::WithoutVariables)).collect())
         };
         self.element(plain, negated, read, unreadable)
@@ -154,13 +157,6 @@ impl<'a> Elements<'a> {
             unreadable.push(why);
             Vec::new()
         })
-    }
-
-    /// Whether a resource has text that is a variable in one version of the policy language and not in the other, and the
-    /// version is not known.
-    fn may_have_variables(&self, version: Version) -> bool {
-        let texts = self.resource.or(self.not_resource).and_then(strings).unwrap_or_default();
-        version == Version::Unreadable && texts.iter().any(|text| text.contains("${"))
     }
 
     /// An element and its negation exclude each other. Where one appears twice, the element is unreadable.
@@ -209,7 +205,7 @@ impl Statement {
             (Element::Unreadable, Element::Unreadable, Element::Unreadable)
         };
         let conditions = fields.conditions(version, &mut notes, &mut unreadable);
-        let is_unreadable = !unreadable.is_empty() || fields.may_have_variables(version);
+        let is_unreadable = !unreadable.is_empty();
         if effect != Effect::Deny {
             notes.extend(conditions.iter().filter_map(holds_without_key));
         }

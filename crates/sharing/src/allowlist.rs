@@ -14,6 +14,7 @@ mod publish;
 mod requester_pattern;
 mod review;
 mod rules;
+mod targets;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -27,10 +28,11 @@ pub use memory::{Loaded, Memory};
 pub use publish::{Publish, Unfillable};
 pub use requester_pattern::RequesterPattern;
 pub use rules::{Ask, Criterion, Terms};
+pub use targets::Targets;
 use time::Duration;
 
 use crate::{
-    domain::{AccountId, KeyArn, Region, ServiceLinkedRole, Target},
+    domain::{AccountId, KeyArn, Region, ServiceLinkedRole},
     request::{Access, Action},
 };
 
@@ -66,7 +68,7 @@ pub struct Rule {
     /// The images that it covers.
     pub images: Images,
     /// The targets that it covers: exactly these, and not the members of an organization that is named here.
-    pub targets: Vec<Target>,
+    pub targets: Targets,
     /// The highest access that it allows.
     pub access: Access,
     /// How the keys of encrypted snapshots are checked.

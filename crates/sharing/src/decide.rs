@@ -45,7 +45,7 @@ pub use decision::{
 pub use expiry::{due, is_near, is_refused_by_time};
 pub use judged_key::{GrantPlan, JudgedKey};
 pub use judgements::Judgements;
-pub use key_check::grantees_to_look_up;
+pub use key_check::{concerned, grantees_to_look_up};
 pub use page::unknown_page;
 pub use permit::{
     admit, covering_rules, is_covered, is_covered_by_own_name, is_reachable, may_withdraw, permitted, stranger,

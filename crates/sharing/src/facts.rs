@@ -33,6 +33,8 @@ pub struct Facts {
     pub keys: BTreeMap<KeyArn, Key>,
     /// The keys that have grants for deregistered images that were not checked yet.
     pub unfinished_keys: BTreeSet<KeyArn>,
+    /// The grantees whose grants on a key were looked up, if not every grant was read.
+    pub grantees: BTreeMap<KeyArn, BTreeSet<String>>,
     /// For each key, what the search of its grants found besides the grants that are kept.
     pub grant_scans: BTreeMap<KeyArn, GrantScan>,
     /// This account's other images on the snapshots of images that lose access. They are needed to decide whether the

@@ -15,7 +15,7 @@ mod remembered;
 mod sources;
 mod usage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use copies::{CopyReads, WaitingReads, copies, snapshots_of_copies, to_be_copied, waiting, waiting_beside};
 pub use named_images::{NamedImages, named_by_grants};
@@ -294,7 +294,7 @@ fn key_reads(case: &Case<'_>) -> KeyReads {
     }
 }
 
-/// The grantees whose grants are read after the keys. Fails if time runs out before every key is judged.
-pub fn grantees(case: &Case<'_>, facts: &Facts, judgements: &Judgements<'_>) -> Reading<Vec<(KeyArn, String)>> {
+/// The grantees whose grants are read when the keys are known. Fails if time runs out before every key is judged.
+pub fn grantees(case: &Case<'_>, facts: &Facts, judgements: &Judgements<'_>) -> Reading<BTreeSet<(KeyArn, String)>> {
     decide::grantees_to_look_up(case, facts, judgements)
 }

@@ -33,6 +33,8 @@ fn main() -> Result<(), Failure> {
             let _ = black_box(Policy::parse(black_box(&world.policy_text)));
         });
         writeln!(out, "| {name} | read a key policy | {microseconds:.0} | {allocations} | {} |", bytes / 1024)?;
+        let (microseconds, allocations, bytes) = world.decided(|decide| measure(decide))?;
+        writeln!(out, "| {name} | decide, plan | {microseconds:.0} | {allocations} | {} |", bytes / 1024)?;
         let (microseconds, allocations, bytes) = measure(|| {
             let _ = black_box(world.answer());
         });

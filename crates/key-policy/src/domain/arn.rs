@@ -65,3 +65,18 @@ impl fmt::Display for Partition {
 pub fn iam_role_arn(partition: &Partition, account: AccountId, role: &str) -> String {
     format!("arn:{partition}:iam::{account}:role/{role}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_aws_with_or_without_a_suffix() {
+        for partition in ["aws", "aws-cn", "aws-us-gov", "aws-iso-b", "aws-eusc"] {
+            assert_eq!(Partition::parse(partition).unwrap().as_str(), partition);
+        }
+        for wrong in ["", "aws-", "aws-CN", "aws-c1", "aws cn", "awscn", "gcp", "AWS"] {
+            assert_eq!(Partition::parse(wrong), None, "{wrong:?}");
+        }
+    }
+}

@@ -72,6 +72,7 @@ mod tests {
             (key.account().to_string().as_str(), key.region(), key.partition()),
             ("000022223333", "cn-north-1", "aws-cn")
         );
+        assert_eq!(key.to_string(), "arn:aws-cn:kms:cn-north-1:000022223333:key/mrk-1234");
         for wrong in [
             "",
             "1234abcd",

@@ -172,6 +172,41 @@ mod tests {
     }
 
     #[test]
+    fn each_part_of_an_arn_is_checked() {
+        for wrong in [
+            "arn:gcp:organizations::111122223333:organization/o-a1b2c3d4e5",
+            "arn:aws:iam::111122223333:organization/o-a1b2c3d4e5",
+            "arn:aws:organizations:us-east-1:111122223333:organization/o-a1b2c3d4e5",
+            "arn:aws:organizations::o-a1b2c3d4e5:organization/o-a1b2c3d4e5",
+            "arn:aws:organizations:::organization/o-a1b2c3d4e5",
+            "arn:aws:organizations::111122223333:organization/o-a1b2c3d4e",
+            "arn:aws:organizations::111122223333:organization/o-A1b2c3d4e5",
+        ] {
+            assert!(wrong.parse::<OrganizationArn>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_path_leads_from_the_organization_through_its_root_to_units() {
+        for (path, expect) in [
+            ("o-a1b2c3d4e5/r-ab12/", true),
+            ("o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/", true),
+            ("o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/ou-ab12-22222222/", true),
+            ("o-a1b2c3d4e5/r-ab12/ou-ab12-11111111", false),
+            ("o-a1b2c3d4e5/", false),
+            ("r-ab12/ou-ab12-11111111/", false),
+            ("o-a1b2c3d4e5/ou-ab12-11111111/", false),
+            ("o-a1b2c3d4e5/r-ab1/ou-ab12-11111111/", false),
+            ("o-1/r-ab12/ou-ab12-11111111/", false),
+            ("o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*/", false),
+            ("o-a1b2c3d4e5/r-ab12/r-ab12/", false),
+            ("", false),
+        ] {
+            assert_eq!(is_organization_path(path), expect, "{path:?}");
+        }
+    }
+
+    #[test]
     fn the_root_of_an_organization_is_no_target() {
         assert!("arn:aws:organizations::111122223333:root/o-a1b2c3d4e5/r-ab12".parse::<OrganizationArn>().is_err());
         assert!("arn:aws:organizations::111122223333:organization/o-*".parse::<OrganizationArn>().is_err());

@@ -82,3 +82,35 @@ impl fmt::Display for ServiceLinkedRole {
 }
 
 serde_as_string!(ServiceLinkedRole);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/autoscaling-service-linked-role.html>
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/service-linked-roles-spot-instance-requests.html>
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/work-with-ec2-fleet.html#ec2-fleet-service-linked-role>
+    #[test]
+    fn a_role_is_read_as_it_is_written_and_has_awss_name() {
+        let (partition, account) = (Partition::parse("aws").unwrap(), "111122223333".parse().unwrap());
+        for (written, name) in [
+            ("autoscaling", "autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"),
+            ("autoscaling:A_+=,.@-z", "autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling_A_+=,.@-z"),
+            ("spot", "spot.amazonaws.com/AWSServiceRoleForEC2Spot"),
+            ("spotfleet", "spotfleet.amazonaws.com/AWSServiceRoleForEC2SpotFleet"),
+            ("ec2fleet", "ec2fleet.amazonaws.com/AWSServiceRoleForEC2Fleet"),
+        ] {
+            let role: ServiceLinkedRole = written.parse().unwrap();
+            assert_eq!(role.to_string(), written);
+            let arn = format!("arn:aws:iam::111122223333:role/aws-service-role/{name}");
+            assert_eq!(role.arn(&partition, account), arn);
+        }
+        // A role's name has at most 64 characters.
+        let suffix = |length: usize| format!("autoscaling:{}", "x".repeat(length)).parse::<ServiceLinkedRole>();
+        assert_eq!([1, 35, 36, 0].map(|length| suffix(length).is_ok()), [true, true, false, false]);
+        for wrong in ["", "rds", "Spot", "spot:a", "autoscaling:a/b", "autoscaling:a b", "autoscaling:*"] {
+            let error = wrong.parse::<ServiceLinkedRole>().unwrap_err().to_string();
+            assert!(error.contains("is not one of `autoscaling`"), "{error}");
+        }
+    }
+}

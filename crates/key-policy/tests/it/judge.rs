@@ -2,9 +2,9 @@
 
 use ami_share_testing::key_policies::{Statement as _, allow, deny, policy_of};
 use key_policy::{
-    Grant, KeyAccess, KeyQuestion, KeyUse, Known, Limit, OrganizationFacts, Policy, Verdict,
+    Grant, JudgeOfKey, KeyAccess, KeyQuestion, KeyUse, Known, Limit, OrganizationFacts, Policy, Verdict,
     domain::{KeyArn, Target},
-    judge,
+    judge, launch_operations,
 };
 use serde_json::{Value, json};
 
@@ -174,6 +174,12 @@ fn ec2s_calls_are_known_to_carry_what_is_documented() {
         let access = in_account(&json!([allow(own(), all()).when(condition.clone())]));
         assert_eq!(access.verdict, verdict, "{condition}: {access:?}");
     }
+    let of_a_multi_region_key = |value: &str| {
+        let statements = json!([allow(own(), all()).when(json!({"Bool": {"kms:MultiRegion": value}}))]);
+        let key = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab";
+        ask(&statements, &[], ACCOUNT, &OrganizationFacts::UNKNOWN, &KeyUse::Launch, key).verdict
+    };
+    assert_eq!(["true", "false"].map(of_a_multi_region_key), [Verdict::Allowed, Verdict::Missing]);
     let decrypt = allow(own(), "kms:Decrypt")
         .when(json!({"StringLike": {"kms:EncryptionContext:aws:ebs:id": ["vol-*", "snap-*"]}}));
     let access = in_account(&json!([decrypt]));
@@ -318,6 +324,11 @@ fn a_deny_counts_for_both_callers_of_a_launch() {
         let statement = json!({"Effect": "Deny", "Principal": {"AWS": role}, "Action": action, "Resource": "*"});
         assert_eq!(in_account(&json!([everything(), statement])).verdict, verdict, "{action}");
     }
+    // An organization has more members than the account whose role is named.
+    let statement = json!({"Effect": "Deny", "Principal": {"AWS": role}, "Action": "kms:Decrypt", "Resource": "*"});
+    let member = allow("*", "kms:*").when(json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}));
+    let access = launch(&json!([member, statement]), ORGANIZATION, &OrganizationFacts::UNKNOWN);
+    assert_eq!(access.verdict, conditional);
     let in_organization = |account: &str| {
         let member = allow("*", "kms:*").when(json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}));
         let arn = format!("arn:aws:iam::{account}:role/aws:ec2-infrastructure");
@@ -325,6 +336,13 @@ fn a_deny_counts_for_both_callers_of_a_launch() {
         launch(&json!([member, guard(condition)]), ORGANIZATION, &OrganizationFacts::UNKNOWN).verdict
     };
     assert_eq!(["*", ACCOUNT].map(in_organization), [denied, conditional]);
+}
+
+#[test]
+fn a_statement_whose_effect_cannot_be_read_denies_nothing_for_certain() {
+    let mut guard = guard(json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/aws:ec2-infrastructure"}}));
+    guard["Effect"] = json!("Forbid");
+    assert_eq!(in_account(&json!([everything(), guard])).verdict, Verdict::Conditional);
 }
 
 #[test]
@@ -354,6 +372,35 @@ fn an_answer_says_that_the_deny_hits_ec2s_own_role() {
     let granted = grant(ROLE, &["Decrypt", "ReEncryptFrom", "DescribeKey", "CreateGrant"]);
     let access = ask(&statements, &[granted], ACCOUNT, &OrganizationFacts::UNKNOWN, &role, KEY);
     assert_eq!((access.verdict, access.grant_remedy), (Verdict::Denied, None));
+    assert!(
+        access.notes.iter().any(|note| note.contains("a Deny that applies to EC2's own role")),
+        "{:?}",
+        access.notes
+    );
+}
+
+/// One judge is asked about many accounts, and remembers which the policy treats alike.
+#[test]
+fn accounts_that_a_condition_or_a_resource_tells_apart_are_judged_apart() {
+    let key = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-444455556666";
+    let mut by_resource = allow("*", "kms:*");
+    by_resource["Resource"] = json!("arn:aws:kms:us-east-1:111122223333:key/*-${aws:PrincipalAccount}");
+    for statement in [
+        allow("*", "kms:*").when(json!({"StringEquals": {"aws:PrincipalAccount": ACCOUNT}})),
+        allow("*", "kms:*").when(json!({"StringEquals": {"kms:CallerAccount": ACCOUNT}})),
+        allow("*", "kms:*").when(json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:*::444455556666:*"}})),
+        by_resource,
+        everything(),
+    ] {
+        let key: KeyArn = key.parse().unwrap();
+        let judge = JudgeOfKey::new(&key, &policy_of(std::slice::from_ref(&statement)));
+        let verdict = |account: &str| {
+            let organization = OrganizationFacts::UNKNOWN;
+            judge.access(&account.parse().unwrap(), &organization, &KeyUse::Launch, &[]).verdict
+        };
+        let verdicts = [ACCOUNT, "777788889999", ACCOUNT].map(verdict);
+        assert_eq!(verdicts, [Verdict::Allowed, Verdict::Missing, Verdict::Allowed], "{statement}");
+    }
 }
 
 #[test]
@@ -602,6 +649,11 @@ fn grants_let_an_account_launch() {
     assert_eq!(access.verdict, Verdict::Allowed);
     assert_eq!(serde_json::to_value(&access.because).unwrap(), json!([{"grantId": "g-1"}]));
     assert_eq!(with(grant(root, &all[..2])).verdict, Verdict::Missing);
+    let mut documented = all;
+    documented.sort_unstable();
+    assert_eq!(launch_operations(), documented);
+    assert_eq!(with(grant("arn:aws:iam::777788889999:root", &all)).verdict, Verdict::Missing);
+    assert_eq!(with(grant("arn:aws:iam::777788889999:role/App", &all)).verdict, Verdict::Missing);
     let on_key = |key: &str| with(Grant { key_id: Some(key.to_owned()), ..grant(root, &all) }).verdict;
     assert_eq!(on_key(KEY), Verdict::Allowed);
     assert_eq!(on_key("arn:aws:kms:us-east-1:111122223333:key/other"), Verdict::Missing);

@@ -562,6 +562,15 @@ fn variables_are_resolved_by_version() {
     old("${", "${", "allowed");
     let elements = || json!({"Condition": {"StringEquals": {"aws:PrincipalTag/x": "${aws:PrincipalAccount}"}}});
     check_version("2020-01-01", elements(), "kms:Decrypt", "closed", tag("444455556666"), "conditional");
+    let key = "arn:aws:kms:us-east-1:111122223333:key/${aws:PrincipalTag/x}";
+    for (effect, element) in
+        [("Allow", "Resource"), ("Allow", "NotResource"), ("Deny", "Resource"), ("Deny", "NotResource")]
+    {
+        let elements = json!({"Effect": effect, "Resource": null, element: key});
+        let (context, id) = (json!({}), tag("1234abcd-12ab-34cd-56ef-1234567890ab"));
+        check_version("2020-01-01", elements.clone(), "kms:Decrypt", "closed", context, "conditional");
+        check_version("2020-01-01", elements, "kms:Decrypt", "closed", id, "conditional");
+    }
     check(elements(), "kms:Decrypt", "open", json!({}), "conditional");
     check(
         json!({"Resource": "arn:aws:kms:us-east-1:111122223333:key/${aws:PrincipalTag/x}"}),

@@ -154,18 +154,23 @@ impl Rule {
     /// The first criterion that this rule does not meet.
     fn falls_short(&self, ask: &Ask<'_>) -> Option<Criterion> {
         let terms = ask.terms.as_ref();
-        let met = [
-            (Criterion::Requester, self.names(ask.requester)),
-            (Criterion::Action, !ask.action.needs_entry() || self.actions.contains(&ask.action)),
-            (Criterion::Image, ask.image.is_none_or(|(name, tags)| self.images.include(name, tags))),
-            (Criterion::Provenance, ask.provenance.is_none_or(|(it, now)| self.images.shortfalls(it, now).is_empty())),
-            (Criterion::Target, ask.target.is_none_or(|target| self.targets.contains(target))),
-            (Criterion::Access, terms.is_none_or(|terms| terms.access <= self.access)),
-            (Criterion::Roles, terms.is_none_or(|terms| self.allows_roles(terms.service_linked_roles))),
-            (Criterion::Duration, terms.is_none_or(|terms| self.allows_end(terms))),
-            (Criterion::Copies, terms.and_then(|terms| terms.copy_from).is_none_or(|region| self.copies_from(region))),
+        // Nothing is asked after the first criterion that is not met.
+        let met: [(Criterion, &dyn Fn() -> bool); 9] = [
+            (Criterion::Requester, &|| self.names(ask.requester)),
+            (Criterion::Action, &|| !ask.action.needs_entry() || self.actions.contains(&ask.action)),
+            (Criterion::Image, &|| ask.image.is_none_or(|(name, tags)| self.images.include(name, tags))),
+            (Criterion::Provenance, &|| {
+                ask.provenance.is_none_or(|(it, now)| self.images.shortfalls(it, now).is_empty())
+            }),
+            (Criterion::Target, &|| ask.target.is_none_or(|target| self.targets.contains(target))),
+            (Criterion::Access, &|| terms.is_none_or(|terms| terms.access <= self.access)),
+            (Criterion::Roles, &|| terms.is_none_or(|terms| self.allows_roles(terms.service_linked_roles))),
+            (Criterion::Duration, &|| terms.is_none_or(|terms| self.allows_end(terms))),
+            (Criterion::Copies, &|| {
+                terms.and_then(|terms| terms.copy_from).is_none_or(|region| self.copies_from(region))
+            }),
         ];
-        met.into_iter().find(|(_, met)| !met).map(|(criterion, _)| criterion)
+        met.into_iter().find(|(_, is_met)| !is_met()).map(|(criterion, _)| criterion)
     }
 
     /// Whether the rule allows grants for all of these roles.

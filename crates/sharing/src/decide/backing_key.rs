@@ -32,11 +32,6 @@ impl<'a> BackingKey<'a> {
         self.key.and_then(|key| key.grants.known()).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Whether the key certainly has no grants, so that the policy alone decides.
-    pub(super) fn has_no_grants(&self) -> bool {
-        self.key.and_then(|key| key.grants.known()).is_some_and(Vec::is_empty)
-    }
-
     /// Why it is not known what kind of key it is.
     pub(super) fn unknown(&self) -> Option<&'a Failure> {
         self.key?.metadata.failed()

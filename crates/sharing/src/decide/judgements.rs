@@ -67,7 +67,9 @@ impl<'a> Judgements<'a> {
         key_use: &KeyUse,
         by: By<'_>,
     ) -> Reading<Arc<KeyAccess>> {
-        let by = if matches!(by, By::All) && key.has_no_grants() { By::Policy } else { by };
+        if matches!(by, By::All) && key.known_grants().is_empty() {
+            return self.without_grants(key, target, key_use);
+        }
         let subject = (target.clone(), key_use.clone(), by.name());
         let known = self.made.borrow().get(key.arn).and_then(|made| made.get(&subject)).cloned();
         if let Some(access) = known {
@@ -78,21 +80,23 @@ impl<'a> Judgements<'a> {
         }
         let access = match by {
             By::Policy => self.judge(key, &[], target, key_use),
-            By::All => self.judge_by_all(key, target, key_use),
+            By::All => self.judge(key, key.known_grants(), target, key_use),
             By::Made(grant) => self.judge(key, &[grant.as_made(key.case.account)], target, key_use),
         };
         self.made.borrow_mut().entry(key.arn.clone()).or_default().insert(subject, Arc::clone(&access));
         Ok(by.named(access, key))
     }
 
-    /// Judges by the policy and every grant. If the grants can't be read, the answer for an account that the policy
+    /// Judges by the policy, because no grants are known. If they can't be read, the answer for an account that the policy
     /// does not let in is unknown. An organization is judged by the policy alone, because a grant can't name it.
-    fn judge_by_all(&self, key: &BackingKey<'_>, target: &Target, key_use: &KeyUse) -> Arc<KeyAccess> {
-        let access = self.judge(key, key.known_grants(), target, key_use);
+    fn without_grants(&self, key: &BackingKey<'_>, target: &Target, key_use: &KeyUse) -> Reading<Arc<KeyAccess>> {
+        let access = self.of(key, target, key_use, By::Policy)?;
         let is_open = matches!(access.verdict, Verdict::Missing | Verdict::Conditional);
-        let unread = key.why_grants_are_unknown().filter(|_| is_open && target.account().is_some());
+        if !is_open || target.account().is_none() {
+            return Ok(access);
+        }
         let why = |unread| format!("the key policy alone does not let {target} in, and the grants {unread}");
-        unread.map_or(access, |unread| Arc::new(KeyAccess::unknown(why(unread))))
+        Ok(key.why_grants_are_unknown().map_or(access, |unread| Arc::new(KeyAccess::unknown(why(unread)))))
     }
 
     /// Judges by the policy and these grants.

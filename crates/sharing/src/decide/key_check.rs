@@ -1,7 +1,10 @@
 //! Owns the check of the keys of an image's snapshots: a row for each key and target, the grants that a share needs,
 //! and the refusals.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use key_policy::{KeyAccess, KeyUse, Verdict};
 use serde_json::{Value, json};
@@ -17,7 +20,7 @@ use super::{
 };
 use crate::{
     allowlist::{KeyCheck, Rule},
-    domain::{ImageId, KeyArn, Region, ServiceLinkedRole, Target},
+    domain::{AccountId, ImageId, KeyArn, Region, ServiceLinkedRole, Target},
     facts::{Facts, Failure, Image, Reading},
     needs::{GranteeKind, NeededGrant},
     outcome::{ErrorCode, KeyRow, Lasts, Refusal, RefusalCode, RoleRow},
@@ -258,18 +261,16 @@ pub fn grantees_to_look_up(
     case: &Case<'_>,
     facts: &Facts,
     judgements: &Judgements<'_>,
-) -> Reading<Vec<(KeyArn, String)>> {
+) -> Reading<BTreeSet<(KeyArn, String)>> {
     let mut pairs = BTreeSet::new();
     for image_id in &case.request.image_ids {
         let Some(image) = facts.images.get(image_id) else { continue };
-        let Permit { targets, unshareable, .. } = permit(case, &facts.images, image_id);
-        let covered = targets.iter().map(|(asked, _)| asked).chain(unshareable.iter().map(|(asked, _)| asked));
-        for account in covered.filter_map(|asked| asked.target.account()) {
+        for account in accounts(case, &facts.images, image_id) {
             let own = image.keys().into_iter().filter(|arn| arn.account() == case.account);
             pairs.extend(own.map(|arn| (arn, account)));
         }
     }
-    let mut wanted = Vec::new();
+    let mut wanted = BTreeSet::new();
     for (arn, account) in pairs {
         let key = BackingKey::new(case, facts, arn);
         if key.metadata().is_none_or(|metadata| metadata.is_aws_managed) {
@@ -277,12 +278,36 @@ pub fn grantees_to_look_up(
         }
         let by_policy = judgements.of(&key, &Target::Account(account), &key_use(case), By::Policy)?.verdict;
         if matches!(by_policy, Verdict::Missing | Verdict::Conditional) {
-            wanted.push((arn.clone(), GranteeKind::Account.arn(arn, account)));
+            wanted.insert((arn.clone(), GranteeKind::Account.arn(arn, account)));
         }
         let roles = roles(case).into_iter();
         wanted.extend(roles.map(|role| (arn.clone(), GranteeKind::Role(role).arn(arn, account))));
     }
     Ok(wanted)
+}
+
+/// Those of the grantees on a key whose grants may matter to this case: they are accounts that it is about, or roles in these.
+pub fn concerned(
+    case: &Case<'_>,
+    images: &BTreeMap<ImageId, Image>,
+    image_id: &ImageId,
+    arn: &KeyArn,
+    grantees: &BTreeSet<String>,
+) -> Vec<String> {
+    if grantees.is_empty() {
+        return Vec::new();
+    }
+    let kinds: Vec<_> = roles(case).into_iter().map(GranteeKind::Role).chain([GranteeKind::Account]).collect();
+    let of_account = |account| kinds.iter().map(move |kind| kind.arn(arn, account));
+    let possible = accounts(case, images, image_id).into_iter().flat_map(of_account);
+    possible.filter(|grantee| grantees.contains(grantee)).collect()
+}
+
+/// The accounts whose use of the image's keys matters: those that are covered.
+fn accounts(case: &Case<'_>, images: &BTreeMap<ImageId, Image>, image_id: &ImageId) -> Vec<AccountId> {
+    let Permit { targets, unshareable, .. } = permit(case, images, image_id);
+    let covered = targets.iter().map(|(asked, _)| asked).chain(unshareable.iter().map(|(asked, _)| asked));
+    covered.filter_map(|asked| asked.target.account()).collect()
 }
 
 fn key_use(case: &Case<'_>) -> KeyUse {

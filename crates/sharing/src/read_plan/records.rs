@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Need;
 use crate::{
     decide::{Authority, Case},
-    domain::{ExpiryName, ImageId},
+    domain::{ExpiryName, ImageId, Target},
     request::Action,
 };
 
@@ -16,8 +16,9 @@ pub struct RecordReads {
     pub need: Need,
     /// The prefix of the names that are listed.
     pub prefix: String,
-    /// The prefixes of the requested pairs of image and target; `None` if all pairs are read.
-    pairs: Option<BTreeSet<String>>,
+    image_id: ImageId,
+    /// The requested targets; `None` if the records of all are read.
+    targets: Option<Vec<Target>>,
     which: Which,
 }
 
@@ -42,14 +43,14 @@ impl RecordReads {
             [asked] if has_targets => ExpiryName::pair_prefix(image_id, &asked.target),
             _ => ExpiryName::image_prefix(image_id),
         };
-        let pairs = request.targets.iter().map(|asked| ExpiryName::pair_prefix(image_id, &asked.target));
         let very =
             request.targets.iter().filter_map(|asked| ExpiryName::new(image_id, &asked.target, request.expires_at?));
         let is_needed = request.expires_at.is_some() || matches!(case.authority, Authority::Expiry(_));
         Self {
             need: if is_needed { Need::Required } else { Need::Optional },
             prefix,
-            pairs: has_targets.then(|| pairs.collect()),
+            image_id: image_id.clone(),
+            targets: has_targets.then(|| request.targets.iter().map(|asked| asked.target.clone()).collect()),
             which: match case.authority {
                 Authority::Expiry(own) => Which::Since(own.name.clone()),
                 Authority::Requester(_) if request.action.is_about_sharing() || request.action == Action::List => {
@@ -64,7 +65,9 @@ impl RecordReads {
     /// that is the latest record of a pair, which gives the expiry time; a share also reads the record for the time
     /// that it asks for. An action that removes access reads every record.
     pub fn lists(&self, mut names: Vec<ExpiryName>) -> Vec<Vec<ExpiryName>> {
-        if let Some(pairs) = &self.pairs {
+        if let Some(targets) = self.targets.as_ref().filter(|_| !names.is_empty()) {
+            let pairs: BTreeSet<_> =
+                targets.iter().map(|target| ExpiryName::pair_prefix(&self.image_id, target)).collect();
             names.retain(|name| pairs.contains(&format!("{}-", name.pair())));
         }
         match &self.which {

@@ -12,6 +12,9 @@ use crate::{
 /// The most images that are remembered. The oldest is forgotten first.
 const MOST_IMAGES: usize = 100;
 
+/// The most grantees of an image that are remembered. To look up more takes several waves of calls anyway.
+const MOST_GRANTEES: usize = 200;
+
 /// What EC2 said about images before: in memory only, and bounded.
 #[derive(Debug, Default)]
 pub struct Remembered {
@@ -20,20 +23,24 @@ pub struct Remembered {
     by_age: VecDeque<ImageId>,
 }
 
-/// What is expected of an image. Which snapshots it has, and which keys these are on, never changes.
+/// What is expected of an image. Which snapshots it has, and which keys these are on, never changes. Whose grants are needed
+/// does: those are only a guess.
 #[derive(Debug, Clone)]
 struct Expected {
     described: Image,
-    keys: BTreeSet<KeyArn>,
+    keys: Grantees,
 }
+
+/// Keys, each with the grantees whose grants were needed when it was last looked at.
+type Grantees = BTreeMap<KeyArn, BTreeSet<String>>;
 
 /// What is expected of the images of a request.
 #[derive(Debug, Clone, Default)]
 pub struct Expectation {
     /// Their descriptions. If EC2 now says anything else, nothing that was read because of this counts.
     pub images: BTreeMap<ImageId, Image>,
-    /// The keys of their snapshots.
-    pub keys: BTreeSet<KeyArn>,
+    /// The keys of their snapshots, each with the grantees of this request whose grants are probably needed.
+    pub keys: BTreeMap<KeyArn, BTreeSet<String>>,
 }
 
 impl Remembered {
@@ -44,13 +51,20 @@ impl Remembered {
             return None;
         }
         let known: Option<Vec<_>> = case.request.image_ids.iter().map(|id| Some((id, self.images.get(id)?))).collect();
-        let mut expected = Expectation::default();
-        for (id, Expected { described, keys }) in known? {
-            expected.images.insert(id.clone(), described.clone());
-            expected.keys.extend(keys.iter().cloned());
+        let known = known?;
+        let images: BTreeMap<_, _> = known.iter().map(|(id, it)| ((*id).clone(), it.described.clone())).collect();
+        let permitted = decide::permitted(case, &images);
+        if !images.keys().all(|id| permitted.contains(id)) {
+            return None;
         }
-        let permitted = decide::permitted(case, &expected.images);
-        expected.images.keys().all(|id| permitted.contains(id)).then_some(expected)
+        let mut keys = Grantees::new();
+        for (id, Expected { keys: of_image, .. }) in known {
+            for (arn, grantees) in of_image {
+                let concerned = decide::concerned(case, &images, id, arn, grantees);
+                keys.entry(arn.clone()).or_default().extend(concerned);
+            }
+        }
+        Some(Expectation { images, keys })
     }
 
     /// The descriptions that may help a later request.
@@ -69,7 +83,8 @@ impl Remembered {
             if !is_whole || !is_plain {
                 continue;
             }
-            let keys = snapshots.iter().filter_map(|backing| backing.snapshot.known()?.key.clone()).collect();
+            let keys = snapshots.iter().filter_map(|backing| backing.snapshot.known()?.key.clone());
+            let keys = needed_on(keys, facts);
             if self.images.insert(id.clone(), Expected { described, keys }).is_none() {
                 self.by_age.push_back(id);
             }
@@ -81,6 +96,14 @@ impl Remembered {
         }
     }
 
+    /// Remembers whose grants were needed for images that were expected.
+    pub fn learn_grantees(&mut self, facts: &Facts) {
+        for id in facts.images.keys() {
+            let Some(Expected { keys, .. }) = self.images.get_mut(id) else { continue };
+            *keys = needed_on(std::mem::take(keys).into_keys(), facts);
+        }
+    }
+
     /// Forgets images that EC2 describes otherwise now: perhaps no rule covers them any more.
     pub fn forget(&mut self, ids: &[ImageId]) {
         for id in ids {
@@ -88,6 +111,16 @@ impl Remembered {
         }
         self.by_age.retain(|id| self.images.contains_key(id));
     }
+}
+
+/// The keys, each with the grantees whose grants were needed.
+fn needed_on(keys: impl Iterator<Item = KeyArn>, facts: &Facts) -> Grantees {
+    let needed = |arn: &KeyArn| facts.grantees.get(arn).cloned().unwrap_or_default();
+    let mut keys: Grantees = keys.map(|arn| (arn.clone(), needed(&arn))).collect();
+    if keys.values().map(BTreeSet::len).sum::<usize>() > MOST_GRANTEES {
+        keys.values_mut().for_each(BTreeSet::clear);
+    }
+    keys
 }
 
 /// Whether images of this request are remembered, and expected: those of a share or check that a requester asks for and that

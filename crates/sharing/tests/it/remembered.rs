@@ -50,7 +50,7 @@ fn a_share_and_a_check_expect_the_descriptions_and_the_keys_of_all_their_images(
     for request in [share_of(&[IMAGE]), about("check", &[IMAGE], json!({"accountIds": [ONE]}))] {
         let expected = expects(&remembered, &request).expect("the image is remembered");
         assert_eq!(expected.images, BTreeMap::from([(IMAGE.parse().unwrap(), described(&world))]), "{request}");
-        assert_eq!(expected.keys, [key()].into(), "{request}");
+        assert_eq!(expected.keys, [(key(), [].into())].into(), "{request}");
     }
     assert!(expects(&remembered, &share_of(&[IMAGE, OTHER])).is_none(), "nothing is known of one of them");
     learn(&mut remembered, OTHER, &World::open("golden-2"));
@@ -120,6 +120,73 @@ fn what_differs_is_forgotten_and_what_is_said_last_counts() {
     assert_eq!((names, expected.keys.len()), (vec![Some("golden-2")], 0));
     remembered.forget(&[IMAGE.parse().unwrap()]);
     assert!(expects(&remembered, &share_of(&[IMAGE])).is_none());
+}
+
+/// Remembers that the grants of these were needed.
+fn learn_grantees(remembered: &mut Remembered, grantees: &[&str]) {
+    let image = (IMAGE.parse().unwrap(), World::encrypted("golden-1", &[]).image);
+    let grantees = grantees.iter().map(|grantee| (*grantee).to_owned()).collect();
+    let facts = Facts { images: [image].into(), grantees: [(key(), grantees)].into(), ..Facts::default() };
+    remembered.learn_grantees(&facts);
+}
+
+/// The grantees whose grants are asked for ahead.
+fn asked_ahead(remembered: &Remembered, request: &Value) -> Vec<String> {
+    let keys = expects(remembered, request).expect("the image is remembered").keys;
+    assert_eq!(keys.keys().collect::<Vec<_>>(), [&key()]);
+    keys.into_values().flatten().collect()
+}
+
+fn root(account: &str) -> String {
+    format!("arn:aws:iam::{account}:root")
+}
+
+#[test]
+fn grants_are_expected_to_be_needed_that_were_needed_last_and_are_of_grantees_of_the_request() {
+    let role = |account: &str| {
+        let service = "autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling";
+        format!("arn:aws:iam::{account}:role/aws-service-role/{service}")
+    };
+    let all = [&*root(ONE), &*role(ONE), &*root(TWO), &*role(TWO)];
+    let (one, both) = (json!({"accountIds": [ONE]}), json!({"accountIds": [ONE, TWO]}));
+    let with_role = json!({"accountIds": [ONE], "serviceLinkedRoles": ["autoscaling"]});
+    let share = |more: &Value| about("share", &[IMAGE], more.clone());
+    let mut remembered = Remembered::default();
+    learn(&mut remembered, IMAGE, &World::encrypted("granted-1", &[]));
+    for (needed, request, expect) in [
+        (&all[..], share(&one), vec![root(ONE)]),
+        (&all, share(&both), vec![root(ONE), root(TWO)]),
+        (&all, share(&with_role), vec![role(ONE), root(ONE)]),
+        (&all, about("check", &[IMAGE], one.clone()), vec![role(ONE), root(ONE)]),
+        (&all[2..], share(&both), vec![root(TWO)]),
+        (&all[2..], share(&one), vec![]),
+        (&[], share(&both), vec![]),
+    ] {
+        learn_grantees(&mut remembered, needed);
+        assert_eq!(asked_ahead(&remembered, &request), expect, "{needed:?} {request}");
+    }
+    // No rule covers this account, and nothing is asked about it.
+    learn_grantees(&mut remembered, &[&root(ONE), &root("555566667777")]);
+    let request = share(&json!({"accountIds": [ONE, "555566667777"]}));
+    assert_eq!(asked_ahead(&remembered, &request), [root(ONE)]);
+    // What is learned of the image anew forgets them.
+    learn(&mut remembered, IMAGE, &World::encrypted("granted-1", &[]));
+    assert_eq!(asked_ahead(&remembered, &share(&one)), Vec::<String>::new());
+}
+
+#[test]
+fn at_most_two_hundred_grantees_of_an_image_are_remembered_and_of_more_none() {
+    let mut remembered = Remembered::default();
+    learn(&mut remembered, IMAGE, &World::encrypted("golden-1", &[]));
+    let others: Vec<_> = (0..200).map(|number| root(&format!("{number:012}"))).collect();
+    let mut grantees: Vec<_> = others[1..].iter().map(String::as_str).collect();
+    let one = root(ONE);
+    grantees.push(&one);
+    for (more, expect) in [(None, vec![root(ONE)]), (Some(&*others[0]), vec![])] {
+        grantees.extend(more);
+        learn_grantees(&mut remembered, &grantees);
+        assert_eq!(asked_ahead(&remembered, &share_of(&[IMAGE])), expect, "{}", grantees.len());
+    }
 }
 
 /// What was judged by a policy that was read ahead says nothing about the one that is read then.

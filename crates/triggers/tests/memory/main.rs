@@ -105,8 +105,8 @@ static ALONE: Mutex<()> = Mutex::new(());
 #[test]
 fn a_share_is_decided_and_answered_with_few_allocations() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    for (images, accounts, allowlist, policy, answer) in
-        [(1, 1, 60, 120, 850), (1, 100, 280, 1_200, 1_900), (50, 20, 110, 320, 6_500)]
+    for (images, accounts, allowlist, policy, decision, answer) in
+        [(1, 1, 60, 120, 780, 850), (1, 100, 300, 1_200, 1_300, 1_900), (50, 20, 115, 320, 4_500, 6_500)]
     {
         let world = world::World::new(images, accounts).unwrap();
         let name = format!("{images} x {accounts}");
@@ -116,6 +116,7 @@ fn a_share_is_decided_and_answered_with_few_allocations() {
         check_allocations(&name, "reading a key policy", policy, || {
             Policy::parse(&world.policy_text).unwrap();
         });
+        world.decided(|decide| check_allocations(&name, "deciding and planning", decision, decide)).unwrap();
         check_allocations(&name, "deciding and answering", answer, || {
             assert!(world.answer().unwrap().contains("\"verdict\":\"allowed\""));
         });

@@ -69,6 +69,38 @@ impl World {
 
     /// The whole way of a request but for AWS, to the bytes of its answer.
     pub(crate) fn answer(&self) -> Result<String, Failure> {
+        self.put(|case, requester| {
+            let mut outcome = Outcome { requester: Some(requester.clone()), ..Outcome::new("bench", Status::Refused) };
+            report::report(&mut outcome, case, &self.facts, self.planned(case)?, "eu-west-1");
+            Ok(serde_json::to_string(&outcome)?)
+        })
+    }
+
+    /// Measures the decision and the plans alone, with `measure`.
+    pub(crate) fn decided<T>(&self, measure: impl FnOnce(&dyn Fn()) -> T) -> Result<T, Failure> {
+        self.put(|case, _| {
+            self.planned(case)?;
+            Ok(measure(&|| drop(self.planned(case))))
+        })
+    }
+
+    /// Decides and plans.
+    fn planned<'a>(&'a self, case: &Case<'a>) -> Result<Vec<ImageResult<'a>>, Failure> {
+        let mut planned = Vec::new();
+        for decision in
+            decide::decide(case, &self.facts, &decide::Judgements::until(&|| false)).map_err(|error| error.message)?
+        {
+            let image = self.facts.images.get(decision.image_id).ok_or("no image")?;
+            if plan(case, &decision, image, &self.facts).len() != 1 {
+                return Err("not one step".into());
+            }
+            planned.push(ImageResult { decision, steps: Vec::new(), lost: Vec::new() });
+        }
+        Ok(planned)
+    }
+
+    /// Opens the event, and calls `look` with the case.
+    fn put<T>(&self, look: impl FnOnce(&Case<'_>, &Requester) -> Result<T, Failure>) -> Result<T, Failure> {
         let event: Event = serde_json::from_str(&self.event)?;
         let now = OffsetDateTime::UNIX_EPOCH;
         let Incoming::One(envelope) =
@@ -95,20 +127,7 @@ impl World {
             now,
             deadline: now,
         };
-        let mut results = Vec::new();
-        for decision in
-            decide::decide(&case, &self.facts, &decide::Judgements::until(&|| false)).map_err(|error| error.message)?
-        {
-            let image = self.facts.images.get(decision.image_id).ok_or("no image")?;
-            if plan(&case, &decision, image, &self.facts).len() != 1 {
-                return Err("not one step".into());
-            }
-            results.push(ImageResult { decision, steps: Vec::new(), lost: Vec::new() });
-        }
-        let mut outcome =
-            Outcome { requester: Some(Requester::clone(&requester)), ..Outcome::new("bench", Status::Refused) };
-        report::report(&mut outcome, &case, &self.facts, results, "eu-west-1");
-        Ok(serde_json::to_string(&outcome)?)
+        look(&case, &requester)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    super::AccountFacts,
+    super::{AccountFacts, Targets},
     fault::Part,
     reader::{Field, Reader},
     values::parse,
@@ -75,7 +75,7 @@ impl Reader {
             }
             // Only the directory's names are known now, so a group can't contain a group.
             let targets = self.targets("", (key.line, entry), names);
-            groups.push((key.line, name, targets));
+            groups.push((key.line, name, targets.to_vec()));
             self.part = Part::Document;
         }
         for (line, name, targets) in groups {
@@ -95,7 +95,7 @@ impl Reader {
     }
 
     /// Reads targets: accounts, the ARNs of organizations and units, and names for them.
-    pub(super) fn targets(&mut self, name: &str, field: Field<'_>, names: &Names) -> Vec<Target> {
+    pub(super) fn targets(&mut self, name: &str, field: Field<'_>, names: &Names) -> Targets {
         let found = self.list(name, field, false, |text| {
             if !is_name(text) {
                 return parse::<Target>(text).map(|target| vec![target]);
@@ -104,13 +104,7 @@ impl Reader {
                 format!("{} is not a target and not the name of an entry of `accounts` or `groups`", quoted(text))
             })
         });
-        let mut targets = Vec::new();
-        for target in found.into_iter().flatten() {
-            if !targets.contains(&target) {
-                targets.push(target);
-            }
-        }
-        targets
+        found.into_iter().flatten().collect()
     }
 }
 

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use time::Duration;
 
 use super::{
-    super::{Images, KeyCheck, Pattern, RequesterPattern, Rule, yaml::Node},
+    super::{Images, KeyCheck, Pattern, RequesterPattern, Rule, Targets, yaml::Node},
     directory::Names,
     fault::Part,
     reader::{Field, Fields, Reader},
     values::{action, duration, keys, parse},
 };
 use crate::{
-    domain::{ServiceLinkedRole, Target},
+    domain::ServiceLinkedRole,
     request::{Access, Action},
 };
 
@@ -73,14 +73,14 @@ impl Reader {
     }
 
     /// The targets, which some actions need.
-    fn targets_of_rule(&mut self, fields: &mut Fields<'_>, actions: &[Action], names: &Names) -> Vec<Target> {
+    fn targets_of_rule(&mut self, fields: &mut Fields<'_>, actions: &[Action], names: &Names) -> Targets {
         match fields.take("targets") {
             Some(field) => self.targets("targets", field, names),
             None => {
                 if actions.iter().any(|action| action.takes_targets()) {
                     self.fault(fields.line, "targets", "missing; `share`, `revoke` and `check` need targets");
                 }
-                Vec::new()
+                Targets::default()
             }
         }
     }
