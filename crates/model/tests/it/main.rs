@@ -167,7 +167,7 @@ fn what_could_not_be_read_and_counts_as_read_is_found() {
     let with_read = Limits { reads: 1, ..SIMPLE };
     let what = "a launch permission must expire, and no record is left";
     finds(Planted::BlindSecondLook, &[Kind::ShareUntil, Kind::Revoke], Before::Unshared, with_read, what);
-    let what = "a grant must expire, and no record is left";
+    let what = "something is given that must expire, and there is no record";
     finds(Planted::BlindGrants, &[Kind::Expire], Before::SharedUntil, with_read, what);
     let what = "access is given, and something was not read that it depends on";
     finds(Planted::BlindFacts, &[Kind::Share], Before::Unshared, with_read, what);
@@ -179,7 +179,7 @@ fn an_expiry_that_takes_an_image_for_deregistered_because_a_search_lacks_it_is_f
     let scene = || deregistrations(1).find(|scene| scene.name() == "SharedUntil: expire 1").unwrap();
     assert_eq!(Explorer::new(Planted::Nothing).explore(&scene(), lacking).found, None, "without the fault");
     let found = Explorer::new(Planted::SearchedOnly).explore(&scene(), lacking).found.expect("the fault is found");
-    assert_eq!(found.what, "a launch permission must expire, and no record is left");
+    assert_eq!(found.what, "something was removed before the launch permission");
 }
 
 #[test]
