@@ -96,7 +96,7 @@ impl Pursued {
     pub fn reported(mut outcome: Outcome, case: &Case<'_>, facts: &Facts, results: Vec<ImageResult<'_>>) -> Self {
         let failures = results.iter().flat_map(|result| {
             // Of the gaps, some say only why the share is given up.
-            let reads = result.decision.gaps().into_iter().filter(|gap| gap.code == ErrorCode::Throttled);
+            let reads = result.decision.gaps().iter().filter(|gap| gap.code == ErrorCode::Throttled);
             let steps = result.steps.iter().filter_map(|taken| taken.error.as_ref());
             reads.chain(&result.lost).chain(steps).cloned().collect::<Vec<_>>()
         });

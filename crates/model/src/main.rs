@@ -3,6 +3,7 @@
 #![allow(
     clippy::allow_attributes,
     clippy::arithmetic_side_effects,
+    clippy::expect_used,
     clippy::print_stdout,
     reason = "nothing that is deployed depends on it, and what it finds is for a reader"
 )]

@@ -119,7 +119,7 @@ const HINT_UNDONE_UNREAD: &str = "a share is undone, because a hint could not re
 
 /// What is wrong if an image is deregistered while a revoke takes back what a share gives at that moment.
 const LEFT_OF_AN_IMAGE_THAT_IS_GONE: &str =
-    "something must expire of an image that was deregistered during its revoke, and no record is left";
+    "something must expire of an image that was deregistered during its revoke or undoing, and no record is left";
 
 /// What is known not to hold of the image, if a read fails or it is deregistered.
 const KNOWN_OF_THE_IMAGE: [&str; 4] = [TOO_MUCH_UNDONE, UNLISTED, UNDONE_UNREAD, LEFT_OF_AN_IMAGE_THAT_IS_GONE];
@@ -472,13 +472,13 @@ impl Scene {
 
     /// What is wrong if something must expire and has no record.
     fn why_unrecorded(&self, end: &End<'_>, image: &Shared, what: &'static str) -> &'static str {
-        let took = |(actor, ended): (&Actor, &Rc<Ended>)| actor.kind.takes_away() && ended.result == Status::Incomplete;
-        let is_unfinished = self.actors.iter().zip(end.ended).any(took);
+        let is_unfinished = |ended: &Rc<Ended>| ended.result == Status::Incomplete;
+        let took = |(actor, ended): (&Actor, &Rc<Ended>)| actor.kind.takes_away() && is_unfinished(ended);
+        let is_gone = image.stands.now == Stands::Gone && !self.is_alone();
+        let is_unlisted = end.is_unread && what == UNRECORDED[2];
         match () {
-            () if image.stands.now == Stands::Gone && is_unfinished && !self.is_alone() => {
-                LEFT_OF_AN_IMAGE_THAT_IS_GONE
-            }
-            () if end.is_unread && is_unfinished && what == UNRECORDED[2] => UNLISTED,
+            () if is_gone && end.ended.iter().any(is_unfinished) => LEFT_OF_AN_IMAGE_THAT_IS_GONE,
+            () if is_unlisted && self.actors.iter().zip(end.ended).any(took) => UNLISTED,
             () => what,
         }
     }
