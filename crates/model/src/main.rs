@@ -22,7 +22,7 @@ use model::{
     kept::Lag,
     planted::Planted,
     scenes::{KNOWN, Scene},
-    sets::{approvals, approved_copies, copies, deregistrations, expiries, few_copies, scenes},
+    sets::{approvals, approved_copies, copies, deregistrations, scenes},
 };
 
 /// Nothing goes wrong.
@@ -40,9 +40,7 @@ const LATE: Limits = Limits { lag: Lag { ec2: true, kms: false }, ..QUIET };
 enum About {
     TheImage,
     AnImageThatMayGo,
-    Expiries,
     Copies,
-    FewCopies,
     Approvals,
     ApprovedCopies,
 }
@@ -52,8 +50,6 @@ impl About {
         match self {
             Self::TheImage => scenes(size).collect(),
             Self::AnImageThatMayGo => deregistrations(size).collect(),
-            Self::Expiries => expiries(size).collect(),
-            Self::FewCopies => few_copies(size).collect(),
             Self::Copies => copies(size).collect(),
             Self::ApprovedCopies => approved_copies(size).collect(),
             Self::Approvals => approvals(size).collect(),
@@ -62,7 +58,7 @@ impl About {
 }
 
 /// What the invocations are about, how many run at once, and what may go wrong.
-const PARTS: [(About, usize, Limits); 25] = [
+const PARTS: [(About, usize, Limits); 22] = [
     (About::TheImage, 1, Limits { crashes: 2, faults: 2, lag: Lag { ec2: true, kms: true }, ..QUIET }),
     (About::TheImage, 2, LATE),
     (About::TheImage, 2, Limits { crashes: 1, ..QUIET }),
@@ -81,11 +77,8 @@ const PARTS: [(About, usize, Limits); 25] = [
     (About::AnImageThatMayGo, 1, Limits { crashes: 1, reads: 1, events: 1, ..QUIET }),
     (About::AnImageThatMayGo, 2, Limits { events: 1, is_one_by_one: true, ..LATE }),
     (About::Copies, 1, Limits { crashes: 1, reads: 2, ..SIMPLE }),
-    (About::Copies, 2, Limits { reads: 1, ..SIMPLE }),
     (About::Approvals, 1, Limits { crashes: 1, reads: 2, ..QUIET }),
     (About::Approvals, 2, Limits { reads: 1, ..SIMPLE }),
-    (About::FewCopies, 3, SIMPLE),
-    (About::Expiries, 3, Limits { crashes: 1, ..SIMPLE }),
     (About::ApprovedCopies, 1, Limits { crashes: 1, faults: 1, events: 1, ..SIMPLE }),
     (About::ApprovedCopies, 2, Limits { crashes: 1, ..SIMPLE }),
 ];

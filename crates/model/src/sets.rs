@@ -15,16 +15,6 @@ pub fn deregistrations(size: usize) -> impl Iterator<Item = Scene> {
     scenes(size).map(|scene| Scene { may_go: true, ..scene })
 }
 
-/// The same of those that write or delete records of expiries.
-pub fn expiries(size: usize) -> impl Iterator<Item = Scene> {
-    all(size, &Kind::OF_EXPIRIES, &Before::ALL)
-}
-
-/// The same of those by which a copy is asked for, made, shared and taken back.
-pub fn few_copies(size: usize) -> impl Iterator<Item = Scene> {
-    all(size, &Kind::FEW_COPIES, &Before::COPIES)
-}
-
 /// The same about copies.
 pub fn copies(size: usize) -> impl Iterator<Item = Scene> {
     all(size, &Kind::COPIES, &Before::COPIES)
