@@ -498,12 +498,14 @@ fn a_step_waits_for_the_phases_whose_failure_would_make_it_unsafe() {
     let share = of(&share_for_a_while(), &World::encrypted("granted-1", &[]));
     let all = [Grants, Snapshots, Launch, Expiries, Waiting, Copies, Withdrawals];
     for taken in revoke.iter().chain(&share) {
-        let expect = match taken.step {
-            Step::RevokeGrant { .. } => vec![Grants, Launch, Expiries, Waiting, Copies, Withdrawals],
-            Step::RemoveLaunchPermissions { .. } | Step::RemoveCreateVolumePermissions { .. } => {
-                vec![Grants, Snapshots, Launch, Copies]
-            }
-            _ => all.to_vec(),
+        let is_removal =
+            matches!(taken.step, Step::RemoveLaunchPermissions { .. } | Step::RemoveCreateVolumePermissions { .. });
+        let expect = if matches!(taken.step, Step::RevokeGrant { .. }) {
+            vec![Grants, Launch, Expiries, Waiting, Copies, Withdrawals]
+        } else if is_removal {
+            vec![Grants, Snapshots, Launch, Copies]
+        } else {
+            all.to_vec()
         };
         let waits: Vec<_> = all.into_iter().filter(|phase| taken.step.waits_for(*phase)).collect();
         assert_eq!(waits, expect, "{:?}", taken.step);
