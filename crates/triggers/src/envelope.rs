@@ -128,3 +128,50 @@ pub(super) fn request_id(id: Option<&Json>) -> Option<&str> {
     let is_plain = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
     id.and_then(Json::as_str).filter(is_plain)
 }
+
+#[cfg(test)]
+mod tests {
+    use sharing::{
+        outcome::Status,
+        request::{Fault, FaultKind, Faults, MAX_FAULTS},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_request_that_is_turned_away_is_answered_with_what_could_be_read_of_it() {
+        let mut faults = Faults::default();
+        for _ in 0..=MAX_FAULTS {
+            faults.add(|| Fault::new(FaultKind::TooMany, "/imageIds", "too many").value("most", 50));
+        }
+        let asked = Asked { name: Some("golden-*".to_owned()), ..Asked::default() };
+        let reason = Some("release 7".to_owned());
+        let of = |faults| Malformed {
+            action: Some(Action::Share),
+            dry_run: true,
+            reason: reason.clone(),
+            asked: Box::new(asked.clone()),
+            faults,
+        };
+        let outcome = TurnedAway::from(of(faults)).into_outcome(Outcome::new("id", Status::Refused));
+        assert_eq!((outcome.action, outcome.dry_run, &outcome.reason), (Some(Action::Share), true, &reason));
+        assert_eq!((outcome.asked, outcome.refusals.len()), (asked.clone(), MAX_FAULTS));
+        assert_eq!(outcome.warnings, ["the request has 1 more faults, which are left out here"]);
+        let refusal = outcome.refusals.first().unwrap();
+        assert_eq!((refusal.code, refusal.fault), (RefusalCode::MalformedRequest, Some(FaultKind::TooMany)));
+        assert_eq!((refusal.pointer.as_deref(), refusal.parameter.as_deref()), (Some("/imageIds"), None));
+        assert_eq!(refusal.values.get("most"), Some(&serde_json::json!(50)));
+        let few = Faults::one(Fault::of_parameter(FaultKind::NoMeaning, "colour", "no such parameter"));
+        let outcome = TurnedAway::from(of(few)).into_outcome(Outcome::new("id", Status::Refused));
+        assert_eq!(outcome.warnings, [""; 0]);
+        let refusal = outcome.refusals.first().unwrap();
+        assert_eq!((refusal.pointer.as_deref(), refusal.parameter.as_deref()), (None, Some("colour")));
+    }
+
+    #[test]
+    fn only_who_waits_for_the_answer_can_act_on_it() {
+        let is_synchronous = [Trigger::Direct, Trigger::Http { allow: None }, Trigger::EventBridge, Trigger::Queue]
+            .map(Trigger::is_synchronous);
+        assert_eq!(is_synchronous, [true, true, false, false]);
+    }
+}

@@ -547,6 +547,7 @@ mod tests {
         for (given, stage, expect) in [
             ("/v1/requests", Some("v1"), "/requests"),
             ("/requests", Some("$default"), "/requests"),
+            ("/$default/requests", Some("$default"), "/$default/requests"),
             ("/requests", Some("v1"), "/requests"),
             ("/v1/v1/requests", Some("v1"), "/v1/requests"),
             ("/v10/requests", Some("v1"), "/v10/requests"),
@@ -558,6 +559,30 @@ mod tests {
         ] {
             assert_eq!(without_stage(given, stage), expect, "{given} {stage:?}");
         }
+    }
+
+    #[test]
+    fn the_methods_are_named_only_where_the_method_is_wrong() {
+        let headers = |code| {
+            let mut outcome = Outcome::refused("id", vec![Refusal::new(code, "no")]);
+            let written = outcome.write_within(1_000_000);
+            reply(&outcome, written, Some("GET, POST"))["headers"].clone()
+        };
+        assert_eq!(headers(RefusalCode::MethodNotAllowed)["allow"], "GET, POST");
+        assert_eq!(headers(RefusalCode::RequesterNotAllowed)["allow"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn query_and_body_may_say_the_same_and_not_something_else() {
+        let faults = |value: &str| {
+            let mut faults = Faults::default();
+            let mut fields = vec![("dryRun".to_owned(), Json::Bool(true))];
+            let sent = [("dryRun".into(), value.to_owned().into())];
+            query(Box::new(sent.into_iter()), &["dryRun"], &mut fields, &mut faults);
+            assert_eq!(fields, [("dryRun".to_owned(), Json::Bool(true))]);
+            faults.named.into_iter().map(|fault| fault.kind).collect::<Vec<_>>()
+        };
+        assert_eq!((faults("true"), faults("false")), (vec![], vec![FaultKind::Duplicate]));
     }
 
     #[test]

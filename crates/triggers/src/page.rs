@@ -190,6 +190,15 @@ mod tests {
     }
 
     #[test]
+    fn the_page_has_its_settings_as_text_of_html() {
+        let page = document(&settings("https://login.example.com/a&b", "page", Some("https://tokens.example.com")));
+        for text in ["https://login.example.com/a&amp;b", "https://tokens.example.com", "page"] {
+            assert!(page.contains(&format!("\"{text}\"")), "{text}");
+        }
+        assert!(!page.contains("{{token-origin}}") && !page.contains("a&b"));
+    }
+
+    #[test]
     fn the_token_origin_is_named_where_it_is_another() {
         let connect = |origin| {
             let policy = policy(&settings("https://login.example.com", "page", origin));

@@ -103,6 +103,8 @@ pub(super) fn document(outcome: &Outcome, status: u16) -> Problem<'_> {
 
 #[cfg(test)]
 mod tests {
+    use sharing::outcome::{ErrorRow, Lasts, Refusal};
+
     use super::*;
 
     #[test]
@@ -111,5 +113,38 @@ mod tests {
         assert!(refusals.iter().all(|(_, status)| (400..500).contains(status)), "{refusals:?}");
         refusals.sort_unstable();
         assert!(refusals.is_sorted_by_key(|(_, status)| *status), "{refusals:?}");
+    }
+
+    /// As openapi.yaml says.
+    #[test]
+    fn a_failure_says_by_its_status_whose_it_is_and_when_to_ask_again() {
+        let failed = |code, retryable| {
+            let errors = vec![ErrorRow { code, call: None, resource: None, message: "no".to_owned(), retryable }];
+            Outcome { errors, retryable, ..Outcome::new("id", Status::Failed) }
+        };
+        for (code, expect, again) in [
+            (ErrorCode::AllowlistUnavailable, 503, true),
+            (ErrorCode::Throttled, 503, true),
+            (ErrorCode::ExpiryLost, 503, true),
+            (ErrorCode::OutOfTime, 504, false),
+            (ErrorCode::Denied, 502, false),
+            (ErrorCode::Unavailable, 502, false),
+            (ErrorCode::Unexpected, 502, false),
+        ] {
+            let outcome = failed(code, true);
+            let status = status(&outcome);
+            assert_eq!((status, retry_after(&outcome, status).is_some()), (expect, again), "{code:?}");
+            assert_eq!(leading_code(&outcome), code.as_str());
+        }
+        let conflict = |lasts| {
+            let refusal = Refusal { lasts, ..Refusal::new(RefusalCode::ImageNotAvailable, "pending") };
+            Outcome { retryable: lasts == Lasts::ForAWhile, ..Outcome::refused("id", vec![refusal]) }
+        };
+        for (lasts, again) in [(Lasts::ForAWhile, true), (Lasts::UntilChanged, false)] {
+            let outcome = conflict(lasts);
+            assert_eq!((status(&outcome), retry_after(&outcome, 409).is_some()), (409, again));
+            assert_eq!(leading_code(&outcome), "ImageNotAvailable");
+        }
+        assert_eq!(leading_code(&Outcome::new("id", Status::Failed)), "Unexpected");
     }
 }

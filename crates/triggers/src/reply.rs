@@ -74,6 +74,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_refused_for_now_is_sent_again_by_eventbridge_alone() {
+        let refused = |retryable| Outcome { retryable, ..Outcome::refused("id", Vec::new()) };
+        for trigger in [Trigger::Direct, Trigger::EventBridge, Trigger::Queue] {
+            assert_eq!(reply(trigger, refused(true)).is_err(), trigger == Trigger::EventBridge, "{trigger:?}");
+            assert!(reply(trigger, refused(false)).is_ok(), "{trigger:?}");
+        }
+    }
+
+    #[test]
     fn what_continues_by_itself_is_no_failure_and_over_http_says_when_to_ask_again() {
         let accepted = Outcome::new("id", Status::Accepted);
         for trigger in [Trigger::Direct, Trigger::EventBridge, Trigger::Queue] {

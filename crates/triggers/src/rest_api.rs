@@ -103,6 +103,31 @@ mod tests {
     }
 
     #[test]
+    fn only_the_root_user_is_called_so() {
+        let error = |resource: &str| {
+            let event = format!(
+                r#"{{"requestContext": {{"identity": {{"userArn": "arn:aws:iam::999988887777:{resource}"}}}}}}"#
+            );
+            caller(&Json::parse(&event).unwrap(), "groups").unwrap_err()
+        };
+        assert!(error("root").starts_with("the root user of the account 999988887777"), "{}", error("root"));
+        assert!(!error("boot").contains("root user"), "{}", error("boot"));
+    }
+
+    #[test]
+    fn a_greedy_path_has_the_stage_of_an_http_api_and_may_have_another_base_path_of_a_rest_api() {
+        let event = |version: &str| {
+            let event = format!(
+                r#"{{{version}"resource": "/{{proxy+}}", "path": "/v1/images", "requestContext": {{"stage": "v1"}}}}"#
+            );
+            Json::parse(&event).unwrap()
+        };
+        let http_api = event(r#""version": "1.0", "#);
+        assert!(matches!(routing(&http_api), Routing::Path("/images")));
+        assert!(matches!(routing(&event("")), Routing::Greedy { parameter: "proxy", path: "/v1/images" }));
+    }
+
+    #[test]
     fn an_iam_identity_counts_before_a_token() {
         let claims = r#""authorizer": {"claims": {"iss": "https://issuer.example", "sub": "u1"}}"#;
         let arn = |arn: &str| format!(r#""identity": {{"userArn": "{arn}"}}"#);

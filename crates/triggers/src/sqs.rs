@@ -272,6 +272,18 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_has_as_many_messages_as_records_up_to_the_most_that_sqs_sends() {
+        let records = |count: usize| Json::Array(vec![Json::parse(&record(json!({})).to_string()).unwrap(); count]);
+        let (one, most, more) = (records(1), records(MAX_RECORDS), records(MAX_RECORDS + 1));
+        let lengths = |records| {
+            let batch = open(records, &INVOCATION);
+            (batch.len(), batch.is_empty())
+        };
+        assert_eq!((lengths(&one), lengths(&Json::Array(Vec::new()))), ((1, false), (0, true)));
+        assert_eq!([&one, &most, &more].map(is_batch), [true, true, false]);
+    }
+
+    #[test]
     fn the_queue_asks_whatever_the_body_says_of_its_own_origin() {
         let event = json!({
             "detail-type": "AMI Share Request", "source": "com.example.pipeline", "account": "111122223333",

@@ -43,6 +43,27 @@ fn a_fault_is_1_and_named_with_its_place() {
     }
 }
 
+#[test]
+fn a_finding_says_what_it_is_about() {
+    let document = r#"{"version": 1, "accounts": {"111122223333": {"nam": "a"}, "444455556666": {"name": "b"}},
+        "groups": {"web": {"nam": "c"}},
+        "rules": [{"name": "r", "requesters": ["lambda:invoke"], "actions": ["lis"], "images": "all"}]}"#;
+    let answer = run("allowlist check - --format json", document);
+    let faults = answer.json()["faults"].as_array().unwrap().clone();
+    for (name, value) in [("account", "111122223333"), ("rule", "r")] {
+        assert!(faults.iter().any(|fault| fault[name] == value), "{name}: {answer}");
+    }
+    // A rule that can never decide is valid.
+    let one = ONE_RULE.split_once('[').unwrap().1.strip_suffix("]}").unwrap();
+    let loose = ONE_RULE.replace("]}", &format!(", {}]}}", one.replace("\"r\"", "\"s\"")));
+    let answer = run("allowlist check - --format json", &loose);
+    let warnings = answer.json()["warnings"].as_array().unwrap().clone();
+    assert!(
+        !warnings.is_empty() && warnings.iter().all(|it| it["message"].as_str().is_some_and(|it| !it.is_empty())),
+        "{answer}"
+    );
+}
+
 /// Asks the rules of `examples/allowlist.yaml`; `expect` is the rule that decides, or criterion and refusal.
 #[track_caller]
 fn asked(question: &str, expect: Result<&str, [&str; 2]>) {

@@ -160,3 +160,81 @@ fn an_ask_is_given_up_a_minute_before_its_time_is_over_at_the_earliest() {
         assert_eq!(decide::may_lapse(&ask, ask.until - Duration::seconds(before)), may, "{before} s before");
     }
 }
+
+#[test]
+fn who_only_approves_is_named_and_may_ask_for_nothing_else() {
+    let codes = |who: &Requester, action: &str| {
+        let mut request = share(&[ONE]);
+        request.action = serde_json::from_value(json!(action)).unwrap();
+        let refusals = world("golden-1").put_as(Authority::Requester(who), &request, |case, _| decide::admit(case));
+        refusals.iter().map(|refusal| refusal.code.to_string()).collect::<Vec<_>>()
+    };
+    let (ada, eve) = (person("ada", &[]), person("eve", &[]));
+    for (who, action, expect) in [
+        (&ada, "share", vec!["ActionNotAllowed"]),
+        (&ada, "reset", vec!["ActionNotAllowed"]),
+        (&ada, "approvals", vec![]),
+        (&ada, "approve", vec![]),
+        (&eve, "share", vec!["RequesterNotAllowed"]),
+        (&eve, "approvals", vec!["RequesterNotAllowed"]),
+        (&bob(), "share", vec![]),
+        (&bob(), "reset", vec!["ActionNotAllowed"]),
+    ] {
+        assert_eq!(codes(who, action), expect, "{} {action}", who.as_str());
+    }
+    let allowlist = Allowlist::parse(RULES).unwrap();
+    let is_stranger = |who: &Requester| decide::stranger(&allowlist, who).is_some();
+    assert_eq!([&ada, &bob(), &portal(), &eve].map(is_stranger), [false, false, false, true]);
+}
+
+#[test]
+fn what_is_left_an_hour_past_its_time_is_found_by_who_may_see_an_image() {
+    const EVERYTHING: &str = r#"  - {name: all, requesters: ["jwt:https://i#amy"], actions: [audit], images: all}"#;
+    let ask = ask(&["one"]);
+    let by = person("ada", &[]);
+    let decision = ApprovalDecision::new(&ask, ApprovalAnswer::Approved { by }, "second", None, NOW);
+    let audit = Request::parse(&key_policy::json::Json::parse(r#"{"action": "audit"}"#).unwrap(), NOW).unwrap();
+    let seen = [IMAGE.parse().unwrap()].into();
+    let rules = format!("{RULES}{EVERYTHING}\n");
+    let (amy, none) = (person("amy", &[]), Default::default());
+    for (who, seen, late, is_found) in [
+        (&bob(), &seen, Duration::HOUR, true),
+        (&bob(), &seen, Duration::minutes(59), false),
+        (&bob(), &none, Duration::HOUR, false),
+        // Who may see every image learns of those that are gone.
+        (&amy, &none, Duration::HOUR, true),
+        (&amy, &none, Duration::minutes(59), false),
+    ] {
+        let world = world("golden-1").with(|world| world.allowlist.clone_from(&rules));
+        world.put_as(Authority::Requester(who), &audit, |case, _| {
+            let ask_left = decide::ask_left(&Case { now: ask.until + late, ..*case }, seen, &ask);
+            let left = decide::approval_left(&Case { now: decision.until + late, ..*case }, seen, &decision);
+            assert_eq!((ask_left.is_some(), left.is_some()), (is_found, is_found), "{} {late}", who.as_str());
+            for (finding, name) in [(ask_left, ask.name.as_str()), (left, decision.name.as_str())] {
+                let Some(finding) = finding else { continue };
+                assert_eq!((finding.code.as_str(), finding.image_id.as_str()), ("ApprovalLeft", IMAGE));
+                assert!(finding.message.contains(name) && finding.remedy.contains(name), "{finding:?}");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_deployment_says_what_it_lacks_for_approvals() {
+    let refusal = |change: &dyn Fn(&mut World)| {
+        let request = share(&[ONE]);
+        world("golden-1").with(change).put_as(Authority::Requester(&bob()), &request, |case, _| {
+            decide::no_approvals(case).map(|refusal| {
+                check_values(&refusal);
+                (refusal.code.to_string(), refusal.message)
+            })
+        })
+    };
+    assert_eq!(refusal(&|_| {}), None);
+    let (code, message) = refusal(&|world| world.unset_for_copies = vec!["AMI_SHARE_RECORD_KEY"]).unwrap();
+    assert_eq!(code, "NotSetUp");
+    assert!(message.contains("AMI_SHARE_RECORD_KEY"), "{message}");
+    let (code, message) = refusal(&|world| world.setup.approvals = false).unwrap();
+    assert_eq!(code, "NotSetUp");
+    assert!(!message.contains("AMI_SHARE_RECORD_KEY"), "{message}");
+}

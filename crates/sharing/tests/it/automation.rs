@@ -194,3 +194,19 @@ fn the_same_event_again_asks_for_the_same_expiry_time() {
     assert_eq!(SentAt::At(NOW + Duration::minutes(1)).since(NOW), NOW, "no clock makes a share longer");
     assert_eq!(SentAt::Unknown.since(NOW), NOW);
 }
+
+#[test]
+fn a_share_that_a_rule_makes_has_the_roles_of_the_rule_and_says_why_it_was_made() {
+    let rules = RULES.replace(
+        "    onAvailable: true\n  - name: for-a-month",
+        "    keys: grant\n    serviceLinkedRoles: [autoscaling]\n    onAvailable: true\n  - name: for-a-month",
+    );
+    let allowlist = Allowlist::parse(&rules).unwrap();
+    let rules = automatic_rules(&allowlist, &Requester::new("events:999988887777:aws.ec2".to_owned()));
+    let requests = automatic_shares(&rules, &IMAGE.parse().unwrap(), Some(&image("golden-1")), NOW, NOW).unwrap();
+    let roles: Vec<Vec<String>> =
+        requests.iter().map(|it| it.service_linked_roles.iter().map(ToString::to_string).collect()).collect();
+    // Of the other rule, first its accounts and then its organization.
+    assert_eq!(roles, [vec!["autoscaling".to_owned()], vec![], vec![]]);
+    assert!(requests.iter().all(|it| it.reason.as_deref() == Some("the image became available")));
+}

@@ -6,10 +6,10 @@ use key_policy::json::Json;
 use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
-    decide::{Authority, Case, admit, resolve},
+    decide::{Authority, Case, admit, resolve, unknown_page},
     domain::Requester,
     facts::{Facts, ImageState, Provenance},
-    outcome::{Outcome, Status},
+    outcome::{Outcome, RefusalCode, Status},
     progress::ImageResult,
     read_plan::{Described, ReadPlan, first, further},
     report::report,
@@ -161,4 +161,12 @@ fn a_page_with_long_rules_is_cut_and_says_so() {
     assert_eq!(written.as_str(), outcome.to_text());
     let rows: Vec<_> = outcome.images.iter().map(|row| row.catalogue.as_ref().unwrap()).collect();
     assert_eq!(rows.iter().map(|row| row.may.len()).collect::<Vec<_>>(), [20; 5]);
+}
+
+#[test]
+fn a_page_that_ec2_does_not_know_is_refused_by_its_field() {
+    let page = |is_page_unknown| unknown_page(&Facts { is_page_unknown, ..Facts::default() });
+    assert_eq!(page(false), None);
+    let refusal = page(true).unwrap();
+    assert_eq!((refusal.code, refusal.pointer.as_deref()), (RefusalCode::MalformedRequest, Some("/nextToken")));
 }

@@ -21,7 +21,7 @@ use sharing::{
     read_plan::{self, Need, Sources, WaitingReads},
     records::{name_of_waiting, waiting_request},
     report::report,
-    request::Request,
+    request::{Action, Request},
 };
 use time::{Duration, OffsetDateTime};
 
@@ -1224,4 +1224,100 @@ fn the_copies_of_the_images_count_for_the_number_of_pairs() {
     assert_eq!(pairs(5, &targets), None);
     assert_eq!(pairs(6, &targets), expect);
     assert_eq!(pairs(20, &targets[..1]), None);
+}
+
+#[test]
+fn a_request_is_refused_for_its_pairs_only_if_copies_make_them_and_it_can_be_divided() {
+    let ids: Vec<ImageId> = (0..1_001).map(|number| id(&format!("ami-{number:08x}"))).collect();
+    let target = |number: u32| sharing::request::AskedTarget {
+        target: target(&format!("{number:012}")),
+        pointer: String::new(),
+    };
+    for (images, named, targets, is_refused) in [
+        (6, 1, 200, true),
+        (5, 1, 200, false),
+        // It names them itself.
+        (6, 6, 200, false),
+        (6, 5, 200, true),
+        // About one image and one target.
+        (1_001, 1, 1, false),
+        (1_001, 2, 1, true),
+        (501, 1, 2, true),
+        (500, 1, 2, false),
+        (0, 0, 0, false),
+    ] {
+        let targets = (0..targets).map(target).collect();
+        let request =
+            Request { image_ids: ids[..images].to_vec(), targets, ..Request::bare(Action::Revoke, id(SOURCE)) };
+        let requester = by("lambda:invoke");
+        World::open("golden-1").put_as(Authority::Requester(&requester), &request, |case, _| {
+            let refusal = too_many_pairs(&Case { named: &ids[..named], ..*case });
+            assert_eq!(refusal.is_some(), is_refused, "{images} {named} {}", request.targets.len());
+        });
+    }
+}
+
+#[test]
+fn who_may_have_asked_for_what_waits_is_let_in_to_take_it_back_and_for_nothing_else() {
+    const RULES: &str = r#"
+version: 1
+rules:
+  - {name: plain, requesters: ["jwt:https://i#bob"], actions: [share], images: {names: ["a-*"]}, targets: ["111122223333"]}
+  - name: copies
+    requesters: ["jwt:https://i#cay"]
+    actions: [share]
+    images: {names: ["b-*"]}
+    targets: ["111122223333"]
+    copies: {from: [eu-north-1], key: "arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
+"#;
+    let (bob, cay, eve) = ("jwt:https://i#bob", "jwt:https://i#cay", "jwt:https://i#eve");
+    for (who, action, copy_from, expect) in [
+        (bob, Action::Revoke, Some(REGION), None),
+        (cay, Action::Revoke, Some(REGION), None),
+        (eve, Action::Revoke, Some(REGION), Some("RequesterNotAllowed")),
+        // What it names may be a copy only if a rule of the requester has made one.
+        (bob, Action::Revoke, None, Some("ActionNotAllowed")),
+        (cay, Action::Revoke, None, None),
+        (eve, Action::Revoke, None, Some("RequesterNotAllowed")),
+        (cay, Action::Reset, None, Some("ActionNotAllowed")),
+        (cay, Action::List, Some(REGION), Some("ActionNotAllowed")),
+        (bob, Action::List, Some(REGION), Some("ActionNotAllowed")),
+        (bob, Action::Share, None, None),
+    ] {
+        let copy_from = copy_from.map(|region| region.parse().unwrap());
+        let request = Request { copy_from, ..Request::bare(action, id(SOURCE)) };
+        let world = World::open("a-1").with(|world| world.allowlist = RULES.to_owned());
+        let refusals = world.put_as(Authority::Requester(&by(who)), &request, |case, _| admit(case));
+        let code = refusals.first().map(|refusal| refusal.code.to_string());
+        assert_eq!(code.as_deref(), expect, "{who} {action}");
+    }
+}
+
+#[test]
+fn a_revoke_takes_what_a_rule_allows_and_of_the_rest_what_the_requester_asked_for() {
+    let world = world("copied-1", &[]).with(|world| {
+        world.allowlist.push_str(
+            r#"
+  - {name: partly, requesters: ["lambda:invoke"], actions: [revoke], images: {names: ["copied-*"]}, targets: ["111122223333"]}
+"#,
+        );
+    });
+    let own = world.waiting(recorded(&[ONE, TWO], "lambda:invoke", 0, NOW + Duration::hours(1)));
+    let followed = follow(&own, &revoke(&[ONE, TWO]));
+    assert_eq!(followed.refusals, [""; 0]);
+    assert_eq!(followed.steps, [format!("{} -{ONE} -{TWO}", delete(&[ONE, TWO], "lambda:invoke"))]);
+    assert_eq!(followed.targets(), [format!("{ONE} revoked"), format!("{TWO} revoked")]);
+    refused(&own, &revoke(&[ONE, THREE]), &[&format!("TargetNotAllowed {THREE}")]);
+}
+
+#[test]
+fn a_check_is_about_the_copy_also_where_a_term_of_the_rule_is_not_met() {
+    let world = world("lent-1", &[ONE]).made(COPY, copy(KEY, ImageState::Available));
+    let until = json!({"expiresAt": "2026-12-01T12:00:00Z"});
+    for more in [until.clone(), json!({}), json!({"access": "copy", "expiresAt": "2026-12-01T12:00:00Z"})] {
+        let followed = follow(&world, &ask("check", &[ONE], more.clone()));
+        let rows = &followed.outcome.images;
+        assert_eq!(rows.iter().map(|row| row.image_id.clone()).collect::<Vec<_>>(), [Some(id(COPY))], "{more}");
+        assert_eq!(followed.refusals.is_empty(), more == until, "{more}: {:?}", followed.refusals);
+    }
 }

@@ -929,7 +929,7 @@ fn a_revoke_takes_away_what_a_share_gave_in_its_order() {
     }
     let passed_on = grant(&format!("ami-share/{IMAGE}/{ONE}"), &root(TWO), ONE);
     let decided = steps(&with(passed_on), &revoke, &[&again[..], &[&delete], &again].concat());
-    warned(&decided, &["passed its access on"]);
+    warned(&decided, &["passed its access on by grant abc, which stays"]);
     // Another image on the snapshot is shared with the account, or another account's snapshot is behind the image.
     let needed = |other: &str| [(account(other), "ami-99999999".parse().unwrap())].into();
     let shared = world.clone().with(|world| world.snapshot().needed_by = Fact::Known(needed(ONE)));
@@ -1064,6 +1064,8 @@ fn of_images_that_are_refused_by_their_description_nothing_more_is_read() {
         assert_eq!(permitted("golden-1", &ask(action, accounts(&[ONE, stranger]))), of_both, "{action}");
     }
     assert_eq!(permitted("golden-1", &ask("share", accounts(&[stranger]))), 0);
+    // The share may exist and have an expiry time.
+    assert_eq!(permitted("temporary-1", &ask("share", accounts(&[ONE]))), 1);
     assert_eq!(
         (permitted("golden-1", &ask("list", json!({}))), permitted("silver-1", &ask("list", json!({})))),
         (1, 0)

@@ -15,6 +15,7 @@
     reason = "a test fails by panicking, and nobody builds on its helpers"
 )]
 
+mod afterwards;
 mod allowlist_document;
 mod allowlist_size;
 mod approvals;

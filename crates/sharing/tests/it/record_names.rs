@@ -1,13 +1,19 @@
 //! Owns the proof that record names don't collide: every pair of different shares has different names, every name reads
-//! back as its own kind, and no text reads as two kinds.
+//! back as its own kind, and no text reads as two kinds. And that each record has a code of its own.
 
 use std::collections::BTreeMap;
 
+use ami_share_testing::worlds::{self, NOW, ONE};
 use sharing::{
     domain::{AskName, CopyName, ExpiryName, ImageId, Target},
-    records::RecordName,
+    records::{ApprovalAnswer, ApprovalDecision, Mac, Record, RecordName},
 };
 use time::OffsetDateTime;
+
+use super::{
+    approvals::{ask, person},
+    copies::recorded,
+};
 
 /// IDs that begin alike, in both lengths.
 fn images() -> Vec<ImageId> {
@@ -79,5 +85,33 @@ fn a_name_with_one_character_changed_is_no_name_or_another_of_the_same_kind() {
                 assert_eq!(std::mem::discriminant(&read), std::mem::discriminant(&name), "{changed}");
             }
         }
+    }
+}
+
+/// The record of an expiry gives no right. The others must have a code, which only the function can make.
+#[test]
+fn a_record_that_gives_a_right_has_a_code_of_its_own_name_and_text() {
+    const BUS: &str = "arn:aws:events:eu-west-1:999988887777:event-bus/requests";
+    let mac = || "5a".repeat(32).parse::<Mac>().unwrap();
+    let expiry = Record::Expiry(worlds::expiry(ONE, worlds::in_days(1)));
+    assert_eq!((expiry.digest(), expiry.mac()), (None, None));
+    assert_eq!(expiry.clone().with_mac(mac()), expiry);
+    let asked = ask(&["one"]);
+    let by = person("ada", &["owners"]);
+    let decision = ApprovalDecision::new(&asked, ApprovalAnswer::Approved { by }, "second", None, NOW);
+    let records = [
+        Record::Copy(Box::new(recorded(&[ONE], "lambda:invoke", 0, worlds::in_days(1)))),
+        Record::Copy(Box::new(recorded(&[ONE], "lambda:invoke", 1, worlds::in_days(1)))),
+        Record::Ask(Box::new(asked)),
+        Record::Decision(Box::new(decision)),
+    ];
+    let digests: std::collections::BTreeSet<_> = records.iter().map(|record| record.digest().unwrap()).collect();
+    assert_eq!(digests.len(), records.len());
+    for record in records {
+        assert_eq!(record.mac(), None);
+        let with = record.clone().with_mac(mac());
+        assert_eq!((with.mac(), with.digest(), with.name()), (Some(&mac()), record.digest(), record.name()));
+        let read = Record::read(&with.name(), &with.schedule(BUS, NOW), BUS).unwrap();
+        assert_eq!((read.mac(), read.digest()), (with.mac(), with.digest()));
     }
 }

@@ -421,3 +421,22 @@ fn a_check_judges_the_keys_however_near_the_expiry_time_is() {
         assert!(read.images.values().all(|image| image.known_snapshots().count() == image.snapshots.len()));
     });
 }
+
+#[test]
+fn a_target_that_can_still_launch_is_told_by_what() {
+    let revoked = |entries: &[&str]| {
+        let outcome = answer(&World::open("golden-1").shared_with(entries), &ask("revoke", &nothing()), done);
+        let row = &outcome["images"][0]["targets"][0];
+        (row["state"].clone(), row["detail"].as_str().map(str::to_owned))
+    };
+    assert_eq!(revoked(&[ONE]), (json!("revoked"), None));
+    assert_eq!(revoked(&[]), (json!("not-shared"), None));
+    let (state, detail) = revoked(&[ONE, "all"]);
+    let detail = detail.unwrap();
+    assert_eq!(state, "still-reachable");
+    assert!(detail.contains("no launch permission of its own now") && detail.contains("public"), "{detail}");
+    let (state, detail) = revoked(&[ONE, ORGANIZATION]);
+    let detail = detail.unwrap();
+    assert_eq!(state, "maybe-reachable");
+    assert!(detail.contains("o-a1b2c3d4e5"), "{detail}");
+}

@@ -73,3 +73,20 @@ fn what_is_known_of_all_images_is_added_up() {
     so_far.add(Surveyed { unread: vec![denied("kms:ListGrants")], ..Surveyed::default() });
     assert_eq!((so_far.is_any_read, so_far.unread.len(), so_far.next), (true, 1, None));
 }
+
+#[test]
+fn a_survey_goes_on_from_its_place_and_knows_whether_anything_was_read() {
+    let place: NextToken = "ami-0000000a".parse().unwrap();
+    let mut so_far = Surveyed::from(Some(place.clone()));
+    assert_eq!((so_far.next.as_ref(), so_far.is_any_read, so_far.has_repairs), (Some(&place), false, false));
+    for (is_any_read, has_repairs, expect) in [
+        (false, false, (false, false)),
+        (true, false, (true, false)),
+        (false, true, (true, true)),
+        (false, false, (true, true)),
+    ] {
+        so_far.add(Surveyed { is_any_read, has_repairs, ..Surveyed::from(None) });
+        assert_eq!((so_far.is_any_read, so_far.has_repairs), expect);
+        assert_eq!(so_far.next, None);
+    }
+}

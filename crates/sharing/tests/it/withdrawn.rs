@@ -6,7 +6,7 @@ use ami_share_testing::worlds::*;
 use serde_json::json;
 use sharing::{
     closing_look::Listed,
-    decide::Case,
+    decide::{Case, may_take},
     domain::{GrantName, ImageId},
     facts::{CopyRecord, Fact, Facts, GrantScan, Image, ImageState, LaunchPermission, Reading},
     outcome::StepState,
@@ -172,4 +172,37 @@ fn the_grants_that_a_share_of_a_copy_created_are_revoked_by_what_is_listed_now()
         let again = removal.steps(case, facts, &mut result, (&Ok(Needed::new()), &listed));
         assert_eq!((gone.iter().filter(is_revoke).count(), again.iter().filter(is_revoke).count()), (1, 0));
     });
+}
+
+#[test]
+fn who_may_only_take_back_its_own_may_not_remove_what_was_shared_before() {
+    let may = |name: &str, action: &str, was_shared: bool| {
+        let accounts: &[&str] = if was_shared { &[ONE] } else { &[] };
+        let mut request = json!({"action": action, "imageIds": [IMAGE], "accountIds": [ONE, TWO]});
+        if action == "reset" {
+            request.as_object_mut().unwrap().remove("accountIds");
+        }
+        World::open(name).shared_with(accounts).put(&request, |case, facts| {
+            let decision = decide(case, facts).remove(0);
+            let id = decision.image_id.clone();
+            may_take(case, facts, &decision, &id, &target(ONE))
+        })
+    };
+    for (name, action, was_shared, expect) in [
+        ("golden-1", "revoke", true, true),
+        ("golden-1", "revoke", false, true),
+        ("golden-1", "reset", true, true),
+        // No rule lets it revoke.
+        ("kept-1", "revoke", true, false),
+        ("kept-1", "revoke", false, true),
+    ] {
+        assert_eq!(may(name, action, was_shared), expect, "{name} {action} {was_shared}");
+    }
+    // A rule for another target does not count.
+    let only_two = json!({"action": "revoke", "imageIds": [IMAGE], "accountIds": [TWO]});
+    let may_take_one = World::open("golden-1").shared_with(&[ONE]).put(&only_two, |case, facts| {
+        let decision = decide(case, facts).remove(0);
+        may_take(case, facts, &decision, &decision.image_id.clone(), &target(ONE))
+    });
+    assert!(!may_take_one);
 }
