@@ -1,7 +1,10 @@
 //! Owns the explorer: every interleaving of a scene's invocations, with every answer, breadth first, so that the trace to
 //! a state is the shortest.
 
-use std::collections::{BTreeMap, HashMap, VecDeque, hash_map::Entry};
+use std::{
+    collections::{BTreeMap, VecDeque, hash_map::Entry},
+    rc::Rc,
+};
 
 use sharing::{
     facts::Failure,
@@ -11,12 +14,15 @@ use sharing::{
 };
 
 use crate::{
-    invocation::{Planted, Trigger, invoke},
+    hashing::QuickMap,
+    invocation::Trigger,
+    invoke::invoke,
     kept::{Event, Kept, Lag},
     kinds::{Actor, Whose},
+    planted::Planted,
     pool::Word,
-    scenes::{Aftermath, End, Scene},
-    script::{Answer, Answers, Asked, Call, Ended, Pools, Script},
+    scenes::{Aftermath, End, Scene, Taken},
+    script::{Answer, Answers, Call, Ended, Halt, Pools, Script},
     world::{self, Allowlists, LONGEST, time_at},
 };
 
@@ -30,6 +36,8 @@ pub struct Limits {
     pub crashes: u8,
     /// The number of writes that fail: the write is not made, or it is made and the answer is lost.
     pub faults: u8,
+    /// The number of reads that fail, for now or for good.
+    pub reads: u8,
     /// The number of events that need not come to pass: a copy fails or is deregistered, its source is, or its rule is
     /// taken away.
     pub events: u8,
@@ -70,6 +78,7 @@ struct State {
     at: [u32; MOST],
     crashes: u8,
     faults: u8,
+    reads: u8,
     events: u8,
     /// The invocations that were killed and are not yet sent again, as bits, where that is not long in coming.
     owed: u8,
@@ -79,15 +88,15 @@ struct State {
 #[derive(Debug, Default)]
 struct Tree {
     nodes: Vec<Node>,
-    places: HashMap<Answers, u32>,
+    places: QuickMap<Answers, u32>,
 }
 
 #[derive(Debug)]
 struct Node {
     answers: Answers,
     /// How it ended, or the calls that are under way.
-    next: Asked<Ended>,
-    children: HashMap<(Call, Answer), u32>,
+    next: Result<Rc<Ended>, Rc<[Call]>>,
+    children: QuickMap<(Call, Answer), u32>,
 }
 
 impl Tree {
@@ -121,56 +130,66 @@ pub struct Explorer {
     planted: Planted,
     allowlists: Allowlists,
     pools: Pools,
-    trees: HashMap<Whose, Tree>,
-    kept: Vec<Kept>,
-    places: HashMap<Kept, u32>,
-    aftermaths: HashMap<u32, Aftermath>,
+    trees: Vec<Tree>,
+    /// The places of the trees.
+    whose: QuickMap<Whose, usize>,
+    kept: Vec<Rc<Kept>>,
+    places: QuickMap<Rc<Kept>, u32>,
+    aftermaths: QuickMap<u32, Rc<Aftermath>>,
 }
 
 impl Explorer {
     /// An explorer of invocations with this fault.
     pub fn new(planted: Planted) -> Self {
-        let (trees, places, aftermaths) = Default::default();
+        let (trees, whose, kept, places, aftermaths) = Default::default();
         let (allowlists, pools) = (world::allowlists(), Pools::default());
-        Self { planted, allowlists, pools, trees, kept: Vec::new(), places, aftermaths }
+        Self { planted, allowlists, pools, trees, whose, kept, places, aftermaths }
     }
 
     /// Explores a scene. Ends with the first thing that does not hold; what is known not to hold only ends its own trace.
     pub fn explore(&mut self, scene: &Scene, limits: Limits) -> Explored {
-        for actor in &scene.actors {
-            self.begin(actor.whose, (&actor.trigger, &actor.id));
-        }
-        Run { explorer: self, scene, limits, known: HashMap::new(), order: Vec::new() }.explore()
+        let begin = |actor: &Actor| self.begin(actor.whose, (&actor.trigger, &actor.id));
+        let trees = scene.actors.iter().map(begin).collect();
+        Run { explorer: self, scene, trees, limits, known: QuickMap::default(), order: Vec::new() }.explore()
     }
 
-    fn begin(&mut self, whose: Whose, what: (&Trigger, &str)) {
-        if self.trees.entry(whose).or_default().nodes.is_empty() {
-            self.add(whose, what, Answers::default());
+    /// The place of the tree of these invocations.
+    fn begin(&mut self, whose: Whose, what: (&Trigger, &str)) -> usize {
+        if let Some(tree) = self.whose.get(&whose) {
+            return *tree;
         }
+        let tree = self.trees.len();
+        self.whose.insert(whose, tree);
+        self.trees.push(Tree::default());
+        self.add(tree, what, Answers::default());
+        tree
     }
 
     /// Runs an invocation with these answers, if it was not run with them before.
-    fn add(&mut self, whose: Whose, what: (&Trigger, &str), answers: Answers) -> u32 {
-        if let Some(place) = self.trees[&whose].places.get(&answers) {
+    fn add(&mut self, tree: usize, what: (&Trigger, &str), answers: Answers) -> u32 {
+        if let Some(place) = self.trees[tree].places.get(&answers) {
             return *place;
         }
         let script = Script::new(&answers, &self.pools);
-        let next = invoke(&script, what, &self.allowlists, self.planted);
-        let Tree { nodes, places } = self.trees.get_mut(&whose).unwrap();
+        let next = invoke(&script, what, &self.allowlists, self.planted).map(Rc::new).map_err(|halt| match halt {
+            Halt::Calls(calls) => calls.into(),
+            Halt::Failed(failure) => panic!("it ended with a failure that it doesn't report: {failure:?}"),
+        });
+        let Tree { nodes, places } = &mut self.trees[tree];
         let place = u32::try_from(nodes.len()).unwrap();
         places.insert(answers.clone(), place);
-        nodes.push(Node { answers, next, children: HashMap::new() });
+        nodes.push(Node { answers, next, children: QuickMap::default() });
         place
     }
 
-    fn child(&mut self, whose: Whose, what: (&Trigger, &str), at: u32, answered: &(Call, Answer)) -> u32 {
-        let node = self.trees[&whose].node(at);
+    fn child(&mut self, tree: usize, what: (&Trigger, &str), at: u32, answered: &(Call, Answer)) -> u32 {
+        let node = self.trees[tree].node(at);
         if let Some(child) = node.children.get(answered) {
             return *child;
         }
         let (call, answer) = answered.clone();
-        let child = self.add(whose, what, node.answers.and(call, answer));
-        self.trees.get_mut(&whose).unwrap().nodes[at as usize].children.insert(answered.clone(), child);
+        let child = self.add(tree, what, node.answers.and(call, answer));
+        self.trees[tree].nodes[at as usize].children.insert(answered.clone(), child);
         child
     }
 
@@ -179,6 +198,7 @@ impl Explorer {
             return *place;
         }
         let place = u32::try_from(self.kept.len()).unwrap();
+        let kept = Rc::new(kept);
         self.kept.push(kept.clone());
         self.places.insert(kept, place);
         place
@@ -186,11 +206,11 @@ impl Explorer {
 
     /// What happens after the requests: pending copies become available, reads no longer lag, and each record that is left sends
     /// its hint.
-    fn aftermath(&mut self, place: u32) -> Aftermath {
+    fn aftermath(&mut self, place: u32) -> Rc<Aftermath> {
         if let Some(known) = self.aftermaths.get(&place) {
             return known.clone();
         }
-        let mut after = Aftermath { kept: self.kept[place as usize].clone(), told: Vec::new() };
+        let mut after = Aftermath { kept: (*self.kept[place as usize]).clone(), told: Vec::new() };
         for _ in 0..MOST_HINTS {
             let expected = after.kept.events().into_iter().filter(|event| event.is_expected());
             after.kept = expected.fold(after.kept.clone(), |kept, event| kept.after(event)).caught_up();
@@ -200,6 +220,7 @@ impl Explorer {
             }
             hints.into_iter().for_each(|name| self.hint(name, &mut after));
         }
+        let after = Rc::new(after);
         self.aftermaths.insert(place, after.clone());
         after
     }
@@ -213,17 +234,17 @@ impl Explorer {
     /// One hint, from its beginning to its end.
     fn hint(&mut self, name: Word, after: &mut Aftermath) {
         let trigger = Trigger::Due(self.pools.names.get(name).parse().unwrap());
-        let (whose, what) = (Whose::Hint(name), (&trigger, "hint"));
-        self.begin(whose, what);
+        let what = (&trigger, "hint");
+        let tree = self.begin(Whose::Hint(name), what);
         let mut at = 0;
         loop {
-            match self.trees[&whose].node(at).next.clone() {
-                Ok(ended) => return after.told.extend(ended.told),
-                Err(mut calls) => {
-                    let call = calls.remove(0);
+            match self.trees[tree].node(at).next.clone() {
+                Ok(ended) => return after.told.extend(ended.told.iter().cloned()),
+                Err(calls) => {
+                    let call = calls[0].clone();
                     let (kept, answer) = after.kept.answers(&call, &self.pools, Lag::default()).remove(0);
                     after.kept = kept;
-                    at = self.child(whose, what, at, &(call, answer));
+                    at = self.child(tree, what, at, &(call, answer));
                 }
             }
         }
@@ -249,8 +270,10 @@ enum Label {
 struct Run<'e> {
     explorer: &'e mut Explorer,
     scene: &'e Scene,
+    /// The places of the trees of the scene's invocations.
+    trees: Vec<usize>,
     limits: Limits,
-    known: HashMap<State, usize>,
+    known: QuickMap<State, usize>,
     /// Every state with the one before it and what led to it.
     order: Vec<(State, usize, Option<Label>)>,
 }
@@ -259,8 +282,8 @@ impl Run<'_> {
     fn explore(&mut self) -> Explored {
         let kept = self.scene.before(&self.explorer.pools);
         let kept = self.explorer.place(kept);
-        let Limits { crashes, faults, events, .. } = self.limits;
-        let first = State { kept, at: [0; MOST], crashes, faults, events, owed: 0 };
+        let Limits { crashes, faults, reads, events, .. } = self.limits;
+        let first = State { kept, at: [0; MOST], crashes, faults, reads, events, owed: 0 };
         let mut waiting = VecDeque::from([0]);
         self.known.insert(first, 0);
         self.order.push((first, 0, None));
@@ -271,9 +294,11 @@ impl Run<'_> {
             if let Some(ended) = self.ended(&state) {
                 explored.ends += 1;
                 let aftermath = self.explorer.aftermath(state.kept);
-                let is_undisturbed = state.crashes == self.limits.crashes && state.faults == self.limits.faults;
+                let Limits { crashes, faults, reads, .. } = self.limits;
+                let is_undisturbed = (state.crashes, state.faults, state.reads) == (crashes, faults, reads);
                 let (kept, may_lag) = (self.kept(&state), self.limits.lag.ec2);
-                let end = End { kept, ended: &ended, aftermath: &aftermath, is_undisturbed, may_lag };
+                let is_unread = state.reads < reads;
+                let end = End { kept, ended: &ended, aftermath: &aftermath, is_undisturbed, is_unread, may_lag };
                 if let Err(what) = self.scene.check_end(&end, &self.explorer.pools)
                     && !self.is_known(what, (place, None), &mut explored)
                 {
@@ -312,7 +337,7 @@ impl Run<'_> {
     }
 
     fn tree(&self, actor: usize) -> &Tree {
-        &self.explorer.trees[&self.scene.actors[actor].whose]
+        &self.explorer.trees[self.trees[actor]]
     }
 
     fn kept(&self, state: &State) -> &Kept {
@@ -320,7 +345,7 @@ impl Run<'_> {
     }
 
     /// How every invocation ended, if all have, and none is sent again.
-    fn ended(&self, state: &State) -> Option<Vec<Ended>> {
+    fn ended(&self, state: &State) -> Option<Vec<Rc<Ended>>> {
         let actors = 0..self.scene.actors.len();
         let end = |actor| {
             let (tree, at) = (self.tree(actor), state.at[actor]);
@@ -332,7 +357,9 @@ impl Run<'_> {
     fn check_step(&self, from: &State, to: &State, label: &Label) -> Result<(), &'static str> {
         let Label::Calls(actor, call, _) = label else { return Ok(()) };
         let (before, after) = (self.kept(from), self.kept(to));
-        self.scene.check_step(*actor, call, before, after, &self.explorer.pools)
+        let answers = &self.tree(*actor).node(from.at[*actor]).answers;
+        let taken = Taken { actor: *actor, call, answers };
+        self.scene.check_step(taken, before, after, &self.explorer.pools)
     }
 
     fn moves(&mut self, state: &State) -> Vec<Move> {
@@ -375,46 +402,49 @@ impl Run<'_> {
 
     fn calls(&mut self, state: &State, actor: usize, moves: &mut Vec<Move>) {
         let at = state.at[actor];
-        let Err(mut calls) = self.tree(actor).node(at).next.clone() else { return };
-        if self.limits.is_one_by_one {
-            calls.truncate(1);
-        }
-        for call in calls {
+        let Err(calls) = self.tree(actor).node(at).next.clone() else { return };
+        let at_once = if self.limits.is_one_by_one { 1 } else { calls.len() };
+        for call in calls.iter().take(at_once) {
             self.answers(state, actor, call, moves);
         }
     }
 
     /// Every answer to a call.
-    fn answers(&mut self, state: &State, actor: usize, call: Call, moves: &mut Vec<Move>) {
-        let (at, kept) = (state.at[actor], self.kept(state).clone());
-        if call == Call::Begin && kept.clock < self.scene.actors[actor].not_before {
+    fn answers(&mut self, state: &State, actor: usize, call: &Call, moves: &mut Vec<Move>) {
+        let (at, kept) = (state.at[actor], self.explorer.kept[state.kept as usize].clone());
+        if *call == Call::Begin && kept.clock < self.scene.actors[actor].not_before {
             return;
         }
         let mut answers: Vec<_> = kept
-            .answers(&call, &self.explorer.pools, self.limits.lag)
+            .answers(call, &self.explorer.pools, self.limits.lag)
             .into_iter()
-            .map(|(after, answer)| (after, answer, 0))
+            .map(|(after, answer)| (after, answer, *state))
             .collect();
         let is_copy = matches!(call, Call::CopyImage { .. });
-        if (is_copy || matches!(call, Call::Write { .. })) && state.faults > 0 {
-            answers.extend(answers.clone().into_iter().map(|(after, _, _)| (after, Answer::Lost, 1)));
-            answers.extend(is_copy.then(|| (kept.clone(), Answer::Refused, 1)));
-            answers.push((kept, Answer::Failed, 1));
+        let is_write = is_copy || matches!(call, Call::Write { .. });
+        if is_write && state.faults > 0 {
+            let to = State { faults: state.faults - 1, ..*state };
+            answers.extend(answers.clone().into_iter().map(|(after, ..)| (after, Answer::Lost, to)));
+            answers.extend(is_copy.then(|| ((*kept).clone(), Answer::Refused, to)));
+            answers.push(((*kept).clone(), Answer::Failed, to));
+        } else if !is_write && *call != Call::Begin && state.reads > 0 {
+            let to = State { reads: state.reads - 1, ..*state };
+            answers.extend([Answer::Failed, Answer::Refused].map(|answer| ((*kept).clone(), answer, to)));
         }
-        for (after, answer, faults) in answers {
-            let Actor { whose, trigger, id, .. } = &self.scene.actors[actor];
+        for (after, answer, to) in answers {
+            let Actor { trigger, id, .. } = &self.scene.actors[actor];
             let answered = (call.clone(), answer);
-            let child = self.explorer.child(*whose, (trigger, id), at, &answered);
+            let child = self.explorer.child(self.trees[actor], (trigger, id), at, &answered);
             let for_good = self.tree(actor).node(child).next.as_ref().ok().and_then(|ended| ended.for_good);
             let mut after = for_good.into_iter().fold(after, Kept::for_good);
             let mut others = (0..self.scene.actors.len()).filter(|other| *other != actor);
             let is_alone = !others.any(|other| self.tree(other).is_running(state.at[other]));
             let ended = self.tree(actor).node(child).next.as_ref().ok();
-            self.scene.note(actor, self.kept(state), &mut after, (ended, is_alone));
+            self.scene.note(actor, &kept, &mut after, (ended.map(|it| &**it), is_alone));
             after.is_overtaken |= self.is_overtaking(state, actor, &answered.0);
             after.is_given_up_late |= self.is_giving_up_late(state, actor, &answered.0);
             let (kept, owed) = (self.explorer.place(after), state.owed & !(1 << actor));
-            let mut to = State { kept, owed, faults: state.faults - faults, ..*state };
+            let mut to = State { kept, owed, ..to };
             to.at[actor] = child;
             let (call, answer) = answered;
             moves.push(Move { to, label: Label::Calls(actor, call, answer) });
@@ -424,16 +454,18 @@ impl Run<'_> {
     /// Whether this call deletes the record of a share after another request was accepted.
     fn is_giving_up_late(&self, state: &State, actor: usize, call: &Call) -> bool {
         let Call::Write { step, .. } = call else { return false };
-        let is_deletion = matches!(self.explorer.pools.steps.get(*step), Step::DeleteCopyRecord { .. });
+        let is_deletion = matches!(*self.explorer.pools.steps.get(*step), Step::DeleteCopyRecord { .. });
         let is_accepted = |ended: &Ended| ended.result == Status::Accepted;
         let mut others = (0..self.scene.actors.len()).filter(|other| *other != actor);
-        is_deletion && others.any(|other| self.tree(other).node(state.at[other]).next.as_ref().is_ok_and(is_accepted))
+        is_deletion
+            && others
+                .any(|other| self.tree(other).node(state.at[other]).next.as_ref().is_ok_and(|ended| is_accepted(ended)))
     }
 
     /// Whether this call deletes the record that another hint is about to look at again.
     fn is_overtaking(&self, state: &State, actor: usize, call: &Call) -> bool {
         let Call::Write { step, .. } = call else { return false };
-        let Step::DeleteCopyRecord { name, .. } = self.explorer.pools.steps.get(*step) else { return false };
+        let Step::DeleteCopyRecord { name, .. } = &*self.explorer.pools.steps.get(*step) else { return false };
         let look = Call::LookAgain(self.explorer.pools.names.put(&name.to_string()));
         let mut others = (0..self.scene.actors.len()).filter(|other| *other != actor);
         others

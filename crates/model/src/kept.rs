@@ -1,6 +1,6 @@
 //! Owns [`Kept`]: what AWS keeps, what a call changes in it, and what it may answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sharing::{
     domain::{AccountId, ImageId},
@@ -78,6 +78,8 @@ pub struct Kept {
     pub clock: u8,
     /// Whether nobody may have copies any more, by the allowlist.
     pub is_withdrawn: bool,
+    /// Whether the image may be deregistered.
+    pub may_go: bool,
     /// Whether the image that is copied was deregistered.
     pub is_source_gone: bool,
     /// The images, by their slots.
@@ -111,7 +113,7 @@ pub enum Event {
     Available(usize),
     /// EC2 can't make a pending copy.
     Fails(usize),
-    /// A copy is deregistered.
+    /// An image is deregistered.
     Deregistered(usize),
     /// The image that is copied is deregistered.
     SourceGone,
@@ -141,10 +143,18 @@ impl Kept {
         let same = |answer| (self.clone(), answer);
         let image = |slot: u8| &self.images[usize::from(slot)];
         match call {
-            Call::Begin => vec![same(Answer::Began(self.clock, self.is_withdrawn))],
+            Call::Begin => vec![same(Answer::Began(self.clock, self.is_withdrawn, self.may_go))],
+            Call::Image => {
+                // A search may also lack an image that is there.
+                let seen = self.images[0].stands.seen(lag.ec2).into_iter().map(Stands::is_live);
+                let seen: BTreeSet<_> = seen.chain(lag.ec2.then_some(false)).collect();
+                seen.into_iter().map(|is_seen| same(Answer::Is(is_seen))).collect()
+            }
             Call::Copies => self.copies(lag.ec2).into_iter().map(|seen| same(Answer::Copies(seen))).collect(),
             Call::IsThere(slot) => vec![same(Answer::Is(image(*slot).stands.now.is_live()))],
             Call::Source => vec![same(Answer::Is(!self.is_source_gone))],
+            // "InvalidAMIID.NotFound"
+            Call::Launch(slot) if image(*slot).stands.now == Stands::Gone => vec![same(Answer::Refused)],
             Call::Launch(slot) => {
                 image(*slot).launch.seen(lag.ec2).into_iter().map(|seen| same(Answer::Targets(seen))).collect()
             }
@@ -211,6 +221,10 @@ impl Kept {
             images.filter(move |(_, image)| image.stands.now == stands).map(|(slot, _)| slot).collect::<Vec<_>>()
         };
         let pending = standing(Stands::Pending);
+        if self.may_go {
+            let is_there = self.images[0].stands.now == Stands::Available;
+            return is_there.then_some(Event::Deregistered(0)).into_iter().collect();
+        }
         let live = pending.iter().copied().chain(standing(Stands::Available)).map(Event::Deregistered);
         let mut events: Vec<_> =
             pending.iter().flat_map(|slot| [Event::Available(*slot), Event::Fails(*slot)]).chain(live).collect();

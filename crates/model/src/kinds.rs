@@ -1,6 +1,7 @@
 //! Owns [`Kind`]: which invocations there are, and what begins each.
 
 use sharing::{
+    domain::Requester,
     facts::CopyRecord,
     records::{Ask, RecordName, name_of_waiting, waiting_request},
     request::{Access, Action, AskedTarget, Request},
@@ -8,7 +9,7 @@ use sharing::{
 use time::{Duration, OffsetDateTime};
 
 use crate::{
-    invocation::{Trigger, request},
+    invocation::Trigger,
     pool::Word,
     world::{self, ADA, BEA, CLEO, ONE, PIPELINE, PORTAL, TWO},
 };
@@ -72,6 +73,16 @@ pub enum Kind {
     CarryOn,
     /// The last of these hints.
     LateCarryOn,
+    /// A share with `copyFrom` that needs an approval.
+    AskForCopy,
+    /// An approval of that.
+    ApproveCopy,
+    /// A rejection of that.
+    RejectCopy,
+    /// A hint of the decision about that.
+    CarryOnCopy,
+    /// The hint of the record of the share that was approved and waits for its copy.
+    TickOfApproved,
 }
 
 /// The place of the clock from which the first share may expire.
@@ -90,6 +101,12 @@ impl Kind {
         Self::Repair,
     ];
 
+    /// Every kind that writes or deletes a record of an expiry.
+    pub const OF_EXPIRIES: [Self; 5] = [Self::ShareUntil, Self::Renew, Self::Revoke, Self::Expire, Self::Available];
+
+    /// The kinds that are explored of three invocations about copies.
+    pub const FEW_COPIES: [Self; 4] = [Self::ShareCopy, Self::Tick, Self::Copied, Self::RevokeCopy];
+
     /// Every kind that is about copies.
     pub const COPIES: [Self; 12] = [
         Self::ShareCopy,
@@ -104,6 +121,17 @@ impl Kind {
         Self::LateTick,
         Self::LastTick,
         Self::LateShareCopy,
+    ];
+
+    /// Every kind that is about a share that needs an approval and a copy, and what may cross it.
+    pub const APPROVED_COPIES: [Self; 7] = [
+        Self::AskForCopy,
+        Self::ApproveCopy,
+        Self::RejectCopy,
+        Self::CarryOnCopy,
+        Self::TickOfApproved,
+        Self::Copied,
+        Self::RevokeCopy,
     ];
 
     /// Every kind that is about approvals, and what may cross them.
@@ -122,7 +150,7 @@ impl Kind {
 
     /// Whether somebody asks for an approval.
     pub fn asks(self) -> bool {
-        matches!(self, Self::Ask | Self::LateAsk)
+        matches!(self, Self::Ask | Self::LateAsk | Self::AskForCopy)
     }
 
     /// Whether somebody asks for a share.
@@ -176,6 +204,11 @@ impl Kind {
             Self::Lapse => "lapse",
             Self::CarryOn => "carry on",
             Self::LateCarryOn => "late carry on",
+            Self::AskForCopy => "ask for copy",
+            Self::ApproveCopy => "approve copy",
+            Self::RejectCopy => "reject copy",
+            Self::CarryOnCopy => "carry on copy",
+            Self::TickOfApproved => "tick of approved",
         }
     }
 
@@ -206,9 +239,14 @@ impl Kind {
             Self::RevokeCopyById => of_first(Action::Revoke),
             Self::ResetCopy => of_first(Action::Reset),
             Self::Ask | Self::LateAsk => Trigger::Request(guarded(), world::requester(ADA)),
-            Self::Approve => answer(Action::Approve, BEA),
-            Self::ApproveToo => answer(Action::Approve, CLEO),
-            Self::Reject => answer(Action::Reject, CLEO),
+            Self::Approve => answer(&asked(), Action::Approve, BEA),
+            Self::ApproveToo => answer(&asked(), Action::Approve, CLEO),
+            Self::Reject => answer(&asked(), Action::Reject, CLEO),
+            Self::AskForCopy => Trigger::Request(share_copy(ONE, None), world::requester(ADA)),
+            Self::ApproveCopy => answer(&asked_for_copy(), Action::Approve, BEA),
+            Self::RejectCopy => answer(&asked_for_copy(), Action::Reject, CLEO),
+            Self::CarryOnCopy => Trigger::Due(RecordName::Decision(asked_for_copy().name.decision())),
+            Self::TickOfApproved => Trigger::Due(RecordName::Copy(approved_and_waiting().name)),
             Self::Lapse => Trigger::Due(RecordName::Ask(asked().name)),
             Self::CarryOn | Self::LateCarryOn => Trigger::Due(RecordName::Decision(asked().name.decision())),
         }
@@ -296,27 +334,53 @@ pub fn asked() -> Ask {
     Ask::new(&guarded(), &world::requester(ADA), "first", rules, world::time_at(0))
 }
 
-fn answer(action: Action, who: &str) -> Trigger {
+/// The record of a share that needs an approval and a copy, from the first place of the clock.
+pub fn asked_for_copy() -> Ask {
+    let rules = vec!["guarded-copies".to_owned()];
+    Ask::new(&share_copy(ONE, None), &world::requester(ADA), "first", rules, world::time_at(0))
+}
+
+fn answer(ask: &Ask, action: Action, who: &str) -> Trigger {
     let request = request(action, |request| {
         request.image_ids.clear();
-        request.approval_id = Some(asked().name.id().to_owned());
+        request.approval_id = Some(ask.name.id().to_owned());
     });
     Trigger::Request(request, world::requester(who))
 }
 
 /// The record of such a share of a copy, from the first place of the clock.
 pub fn waiting(targets: u8) -> CopyRecord {
+    record(targets, (PORTAL, None), "copied")
+}
+
+/// The same of the share that was approved.
+pub fn approved_and_waiting() -> CopyRecord {
+    record(ONE, (ADA, Some(world::requester(BEA))), "guarded-copies")
+}
+
+fn record(targets: u8, (who, approved_by): (&str, Option<Requester>), rule: &str) -> CopyRecord {
     let request = waiting_request(&share_copy(targets, None), &world::source().id);
-    let requester = world::requester(PORTAL);
+    let requester = world::requester(who);
     CopyRecord {
-        name: name_of_waiting(&request, &requester, None).unwrap(),
+        name: name_of_waiting(&request, &requester, approved_by.as_ref()).unwrap(),
         request,
         requester,
         request_id: "first".to_owned(),
-        approved_by: None,
-        rule: "copied".to_owned(),
+        approved_by,
+        rule: rule.to_owned(),
         until: world::time_at(0) + Duration::minutes(30),
         failed_copies: 0,
         mac: None,
     }
+}
+
+/// The request of this action for the target that requests are about.
+fn request(action: Action, more: impl FnOnce(&mut Request)) -> Box<Request> {
+    let mut request = Request::bare(action, world::image_id());
+    if action.takes_targets() {
+        let target = world::targets(ONE).remove(0);
+        request.targets = vec![AskedTarget { target, pointer: "/accountIds/0".to_owned() }];
+    }
+    more(&mut request);
+    Box::new(request)
 }

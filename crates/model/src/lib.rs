@@ -1,9 +1,12 @@
 //! Explores every interleaving of requests: what two or three of them can do to each other, and what a crash at any point
 //! and a retry lead to. Nothing that is deployed depends on it.
 //!
-//! [`kept`] is the model of what AWS keeps. [`invocation`] is what an invocation does: the real read plan, decision, plan,
+//! [`kept`] is the model of what AWS keeps. [`invoke`] is what an invocation does: the real read plan, decision, plan,
 //! progress, looks and records, around the model's calls. [`explore`] tries every interleaving, and [`scenes`] has the
 //! requests and what must hold.
+//!
+//! What is written here again is only the order of the function's calls, in a module for each of its own: [`pursue`],
+//! [`act`], [`looks`], [`writer`], [`reading`], [`hints`], [`desk`], [`approvals`] and [`expiries`].
 
 #![allow(
     clippy::allow_attributes,
@@ -16,13 +19,24 @@
     reason = "nothing that is deployed depends on it: it fails by panicking"
 )]
 
+pub mod act;
+pub mod approvals;
+pub mod desk;
+pub mod expiries;
 pub mod explore;
+pub mod hashing;
+pub mod hints;
 pub mod invocation;
+pub mod invoke;
 pub mod kept;
 pub mod kinds;
+pub mod looks;
+pub mod planted;
 pub mod pool;
+pub mod pursue;
 pub mod reading;
 pub mod scenes;
 pub mod script;
 pub mod sets;
 pub mod world;
+pub mod writer;

@@ -3,23 +3,31 @@
 #![allow(
     clippy::allow_attributes,
     clippy::arithmetic_side_effects,
+    clippy::expect_used,
     clippy::print_stdout,
     reason = "nothing that is deployed depends on it, and what it finds is for a reader"
 )]
 
-use std::{collections::BTreeMap, process::ExitCode, time::Instant};
+use std::{
+    collections::BTreeMap,
+    num::NonZero,
+    process::ExitCode,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Instant,
+};
 
 use model::{
-    explore::{Explorer, Limits},
-    invocation::Planted,
+    explore::{Explored, Explorer, Limits},
     kept::Lag,
+    planted::Planted,
     scenes::{KNOWN, Scene},
-    sets::{approvals, copies, scenes},
+    sets::{approvals, approved_copies, copies, deregistrations, expiries, few_copies, scenes},
 };
 
 /// Nothing goes wrong.
 const QUIET: Limits =
-    Limits { crashes: 0, faults: 0, events: 0, lag: Lag { ec2: false, kms: false }, is_one_by_one: false };
+    Limits { crashes: 0, faults: 0, reads: 0, events: 0, lag: Lag { ec2: false, kms: false }, is_one_by_one: false };
 
 /// The same, and the reads that an invocation makes at the same time run one after the other.
 const SIMPLE: Limits = Limits { is_one_by_one: true, ..QUIET };
@@ -31,22 +39,30 @@ const LATE: Limits = Limits { lag: Lag { ec2: true, kms: false }, ..QUIET };
 #[derive(Debug, Clone, Copy)]
 enum About {
     TheImage,
+    AnImageThatMayGo,
+    Expiries,
     Copies,
+    FewCopies,
     Approvals,
+    ApprovedCopies,
 }
 
 impl About {
     fn scenes(self, size: usize) -> Vec<Scene> {
         match self {
             Self::TheImage => scenes(size).collect(),
+            Self::AnImageThatMayGo => deregistrations(size).collect(),
+            Self::Expiries => expiries(size).collect(),
+            Self::FewCopies => few_copies(size).collect(),
             Self::Copies => copies(size).collect(),
+            Self::ApprovedCopies => approved_copies(size).collect(),
             Self::Approvals => approvals(size).collect(),
         }
     }
 }
 
 /// What the invocations are about, how many run at once, and what may go wrong.
-const PARTS: [(About, usize, Limits); 13] = [
+const PARTS: [(About, usize, Limits); 25] = [
     (About::TheImage, 1, Limits { crashes: 2, faults: 2, lag: Lag { ec2: true, kms: true }, ..QUIET }),
     (About::TheImage, 2, LATE),
     (About::TheImage, 2, Limits { crashes: 1, ..QUIET }),
@@ -60,6 +76,18 @@ const PARTS: [(About, usize, Limits); 13] = [
     (About::Approvals, 2, LATE),
     (About::Approvals, 2, Limits { crashes: 1, ..QUIET }),
     (About::Approvals, 3, SIMPLE),
+    (About::TheImage, 1, Limits { crashes: 1, reads: 2, ..QUIET }),
+    (About::TheImage, 2, Limits { reads: 1, ..SIMPLE }),
+    (About::AnImageThatMayGo, 1, Limits { crashes: 1, reads: 1, events: 1, ..QUIET }),
+    (About::AnImageThatMayGo, 2, Limits { events: 1, is_one_by_one: true, ..LATE }),
+    (About::Copies, 1, Limits { crashes: 1, reads: 2, ..SIMPLE }),
+    (About::Copies, 2, Limits { reads: 1, ..SIMPLE }),
+    (About::Approvals, 1, Limits { crashes: 1, reads: 2, ..QUIET }),
+    (About::Approvals, 2, Limits { reads: 1, ..SIMPLE }),
+    (About::FewCopies, 3, SIMPLE),
+    (About::Expiries, 3, Limits { crashes: 1, ..SIMPLE }),
+    (About::ApprovedCopies, 1, Limits { crashes: 1, faults: 1, events: 1, ..SIMPLE }),
+    (About::ApprovedCopies, 2, Limits { crashes: 1, ..SIMPLE }),
 ];
 
 /// The numbers of the parts to explore may be given; otherwise it explores all.
@@ -70,38 +98,81 @@ fn main() -> ExitCode {
         if !chosen.is_empty() && !chosen.contains(&number) {
             continue;
         }
-        let (began, mut explorer) = (Instant::now(), Explorer::new(Planted::Nothing));
-        let mut known: BTreeMap<&str, (usize, String, Vec<String>)> = BTreeMap::new();
-        let (mut number, mut states, mut steps, mut ends, mut found) = (0, 0, 0, 0, 0);
-        for scene in about.scenes(size) {
-            let explored = explorer.explore(&scene, limits);
-            number += 1;
-            states += explored.states;
-            steps += explored.steps;
-            ends += explored.ends;
-            for (what, (times, trace)) in explored.known {
-                let known = known.entry(what).or_insert_with(|| (0, scene.name(), trace.clone()));
-                known.0 += times;
-                if trace.len() < known.2.len() {
-                    (known.1, known.2) = (scene.name(), trace);
-                }
-            }
-            let Some(it) = explored.found else { continue };
-            found += 1;
-            let is_known = KNOWN.contains(&scene.name().as_str());
-            is_new |= !is_known;
-            println!("{}: {}{}", scene.name(), it.what, if is_known { " (docs/reliability.md)" } else { "" });
-            it.trace.iter().filter(|_| !is_known).for_each(|line| println!("    {line}"));
+        let (began, scenes) = (Instant::now(), about.scenes(size));
+        let mut part = Part::default();
+        for (scene, explored) in scenes.iter().zip(explore(&scenes, limits)) {
+            part.add(scene, explored);
         }
-        for (what, (times, scene, trace)) in known {
-            println!("{what}, as docs/reliability.md says: {times} times, soonest in {scene}:");
-            trace.iter().for_each(|line| println!("    {line}"));
-        }
-        let seconds = began.elapsed().as_secs_f32();
-        println!("{about:?}, {size} at once, {limits:?}:");
+        is_new |= part.is_new;
+        part.print_known();
+        let Part { states, steps, ends, found, .. } = part;
+        let (scenes, seconds) = (scenes.len(), began.elapsed().as_secs_f32());
+        println!("{number}: {about:?}, {size} at once, {limits:?}:");
         println!(
-            "    {number} scenes, {states} states, {steps} steps, {ends} ends, {found} don't hold, {seconds:.1} s"
+            "    {scenes} scenes, {states} states, {steps} steps, {ends} ends, {found} don't hold, {seconds:.1} s"
         );
     }
     if is_new { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Explores each scene, as many at once as there are processors, and returns what was explored in the order of the scenes.
+fn explore(scenes: &[Scene], limits: Limits) -> Vec<Explored> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let (mut explorer, mut done) = (Explorer::new(Planted::Nothing), Vec::new());
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(scene) = scenes.get(place) else { return done };
+            done.push((place, explorer.explore(scene, limits)));
+        }
+    };
+    let mut explored = thread::scope(|scope| {
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("it explores to the end")).collect::<Vec<_>>()
+    });
+    explored.sort_by_key(|(place, _)| *place);
+    explored.into_iter().map(|(_, explored)| explored).collect()
+}
+
+/// What was explored of a part.
+#[derive(Default)]
+struct Part {
+    states: usize,
+    steps: usize,
+    ends: usize,
+    /// The number of scenes that ended with something that doesn't hold.
+    found: usize,
+    /// Whether one of these is not known.
+    is_new: bool,
+    /// What is known not to hold: how often it was found, where soonest, and how.
+    known: BTreeMap<&'static str, (usize, String, Vec<String>)>,
+}
+
+impl Part {
+    fn add(&mut self, scene: &Scene, explored: Explored) {
+        self.states += explored.states;
+        self.steps += explored.steps;
+        self.ends += explored.ends;
+        for (what, (times, trace)) in explored.known {
+            let known = self.known.entry(what).or_insert_with(|| (0, scene.name(), trace.clone()));
+            known.0 += times;
+            if trace.len() < known.2.len() {
+                (known.1, known.2) = (scene.name(), trace);
+            }
+        }
+        let Some(it) = explored.found else { return };
+        self.found += 1;
+        let is_known = KNOWN.contains(&scene.name().as_str());
+        self.is_new |= !is_known;
+        println!("{}: {}{}", scene.name(), it.what, if is_known { " (docs/reliability.md)" } else { "" });
+        it.trace.iter().filter(|_| !is_known).for_each(|line| println!("    {line}"));
+    }
+
+    fn print_known(&self) {
+        for (what, (times, scene, trace)) in &self.known {
+            println!("{what}, as docs/reliability.md says: {times} times, soonest in {scene}:");
+            trace.iter().for_each(|line| println!("    {line}"));
+        }
+    }
 }

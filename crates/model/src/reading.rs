@@ -1,27 +1,35 @@
-//! Owns the reads of an invocation: it executes the real read plan with the model's calls. What never changes costs no call.
+//! Owns the reads of an invocation: it executes the real read plan with the model's calls, and the plan says what a failed
+//! read means. What never changes costs no call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use key_policy::Grant;
 use sharing::{
     decide::{self, Case, Judgements, SecondLook, Seen},
     domain::{ExpiryName, ImageId, KeyArn, SnapshotId},
-    facts::{Copies, CopyRecord, Expiry, Fact, Facts, GrantScan, Image, ImageState, Key, Lineage},
-    read_plan::{self, CopyReads, GrantReads, ImageReads, ReadPlan, RecordReads, WaitingReads},
+    facts::{Copies, CopyRecord, Expiry, Fact, Facts, Failure, GrantScan, Image, ImageState, Key, Lineage},
+    outcome::ErrorCode,
+    read_plan::{
+        self, CopyReads, FirstReads, GrantReads, IfNotFound, ImageReads, Need, ReadPlan, RecordReads, WaitingReads,
+    },
     records::{Record, RecordName},
 };
 
 use crate::{
+    invocation::Invocation,
+    planted::Planted,
     pool::Word,
-    script::{Answer, Asked, Call, Script, Stands, both},
+    script::{Answer, Asked, Call, Halt, Script, Stands, both, read},
     world::{self, Grants, id_of, slot_of, slot_of_snapshot},
 };
 
 /// Reads what the decision needs. Like `src/observe`, it asks at the same time for the records and for everything about the
 /// images, and for each image at the same time for its launch permissions and for what is behind it.
-pub fn observe(script: &Script<'_>, case: &Case<'_>, judgements: &Judgements<'_>) -> Asked<Facts> {
+pub fn observe(invocation: &Invocation<'_, '_>, case: &Case<'_>, judgements: &Judgements<'_>) -> Asked<Facts> {
+    let script = invocation.script;
     let mut facts = match read_plan::copies(case) {
         Some(reads) => read_copies(script, case, reads)?,
-        None => read_named(script, case)?,
+        None => read_named(invocation, case)?,
     };
     let request = decide::resolve_copies(case, &facts);
     let case = &Case { request: &request, ..*case };
@@ -30,9 +38,16 @@ pub fn observe(script: &Script<'_>, case: &Case<'_>, judgements: &Judgements<'_>
         learn_records(script, &mut facts, &plan.records)?;
         plan = read_plan::further(case, &facts);
     }
+    let is_blind = invocation.planted == Planted::BlindFacts;
+    if is_blind {
+        plan.images.values_mut().for_each(|reads| reads.launch_permissions = Need::Optional);
+    }
     let records = learn_records(script, &mut facts, &plan.records);
     let images = read_images(script, case, judgements, &plan, &mut facts);
     both(images, records)?;
+    if is_blind {
+        facts.images.values_mut().for_each(|image| image.launch_permissions = Fact::Known(Vec::new()));
+    }
     Ok(facts)
 }
 
@@ -52,40 +67,90 @@ fn read_images(
 }
 
 /// The images that the request names, and the records of shares that wait for copies of the same images.
-fn read_named(script: &Script<'_>, case: &Case<'_>) -> Asked<Facts> {
+fn read_named(invocation: &Invocation<'_, '_>, case: &Case<'_>) -> Asked<Facts> {
+    let script = invocation.script;
     let first = read_plan::first(case);
     let named = first.images.named();
+    // Of an image that is found only by its records, these are read before it is known whether it is there.
+    let mut recorded = BTreeMap::new();
+    for (id, reads) in &first.records {
+        recorded.insert(id.clone(), settled(reads.need, read_expiries(script, reads))?);
+    }
+    let is_there = !invocation.may_go || read_is(script, Call::Image)?;
     let copies = if named.iter().all(|id| *id == world::image_id()) { BTreeMap::new() } else { describe(script)? };
     let there = |id: &ImageId| match slot_of(id) {
-        Some(0) => Some(world::image()),
+        Some(0) => is_there.then(world::image),
         _ => copies.get(id).cloned(),
     };
-    let images = named.iter().filter_map(|id| Some((id.clone(), there(id)?)));
-    let mut facts = Facts { images: images.collect(), ..Facts::default() };
-    learn_records(script, &mut facts, &first.records)?;
+    let mut images: BTreeMap<_, _> = named.iter().filter_map(|id| Some((id.clone(), there(id)?))).collect();
+    if !is_there {
+        images.extend(read_deregistered(invocation, case, &first, &recorded)?);
+    }
+    for (id, expiries) in recorded {
+        images.entry(id).and_modify(|image| image.expiries = expiries);
+    }
+    let mut facts = Facts { images, ..Facts::default() };
     let sources = read_plan::sources_of_copies(case, &facts.images);
     if !sources.by_region.is_empty() {
-        let source = read_source(script)?;
+        let source = settled(sources.need, read_source(script))?;
         for image in facts.images.values_mut() {
             let Lineage::CopyOf { said, .. } = &mut image.provenance.lineage else { continue };
-            **said = Fact::Known(source.as_ref().map(|source| source.provenance.clone()));
-            image.source_naming = source.as_ref().map(Image::naming);
+            **said = match &source {
+                Fact::Known(source) => Fact::Known(source.as_ref().map(|source| source.provenance.clone())),
+                Fact::Failed(failure) => Fact::Failed(failure.clone()),
+                Fact::NotRead => Fact::NotRead,
+            };
+            image.source_naming = source.known().and_then(Option::as_ref).map(Image::naming);
         }
     }
     for (id, reads) in read_plan::waiting_beside(case, &facts.images) {
         let region = facts.images[&id].provenance.source().map(|source| source.region.clone());
-        let mut records = read_waiting(script, &reads)?;
-        records.retain(|record| region.as_ref().is_some_and(|region| record.is_from(region)));
-        facts.images.get_mut(&id).unwrap().waiting = Fact::Known(records);
+        let mut waiting = settled(Need::Optional, read_waiting(script, &reads))?;
+        if let Fact::Known(records) = &mut waiting {
+            records.retain(|record| region.as_ref().is_some_and(|region| record.is_from(region)));
+        }
+        facts.images.get_mut(&id).unwrap().waiting = waiting;
     }
     Ok(facts)
+}
+
+/// The image, if EC2 says for its ID that it does not exist, as its records name it: the order of
+/// `observe::deregistered`.
+fn read_deregistered(
+    invocation: &Invocation<'_, '_>,
+    case: &Case<'_>,
+    first: &FirstReads<'_>,
+    recorded: &BTreeMap<ImageId, Fact<BTreeMap<ExpiryName, Expiry>>>,
+) -> Asked<Option<(ImageId, Image)>> {
+    let id = world::image_id();
+    if first.if_not_found == IfNotFound::Leave {
+        return Ok(None);
+    }
+    let is_there = invocation.planted != Planted::SearchedOnly && read_is(invocation.script, Call::IsThere(0))?;
+    match first.if_not_found {
+        IfNotFound::OfExpiry(_) if is_there => Err(Halt::Failed(Box::new(Failure {
+            code: ErrorCode::Unavailable,
+            call: None,
+            resource: None,
+            message: "EC2 describes it by its ID, but a search does not find it".to_owned(),
+            retryable: true,
+        }))),
+        IfNotFound::OfExpiry(expiry) => Ok(Some((id, Image::of_expiry(case.account, expiry)))),
+        IfNotFound::OfRecords if !is_there => {
+            let expiries = recorded.get(&id).and_then(Fact::known).into_iter().flat_map(BTreeMap::values);
+            let keys: BTreeSet<_> = expiries.flat_map(|expiry| expiry.key_arns.iter().cloned()).collect();
+            Ok(Some((id, Image::deregistered(case.account, keys.into_iter().collect()))))
+        }
+        IfNotFound::Leave | IfNotFound::OfRecords => Ok(None),
+    }
 }
 
 /// The image that the request names by `copyFrom`, and the images of this Region that are made from it.
 fn read_copies(script: &Script<'_>, case: &Case<'_>, reads: CopyReads<'_>) -> Asked<Facts> {
     let [source_id] = reads.source_ids else { panic!("a scene copies one image") };
-    let source = if reads.source.is_read() { Fact::Known(read_source(script)?) } else { Fact::NotRead };
-    let mut copies = Copies { source, images: describe(script)?, ..Copies::default() };
+    let source = if reads.source.is_read() { settled(reads.source, read_source(script)) } else { Ok(Fact::NotRead) };
+    let (source, images) = both(source, describe(script))?;
+    let mut copies = Copies { source, images, ..Copies::default() };
     copies.learn_source(case.account);
     let mut facts = Facts { copies: [(source_id.clone(), copies)].into(), ..Facts::default() };
     let snapshots = read_plan::snapshots_of_copies(case, &facts);
@@ -93,9 +158,9 @@ fn read_copies(script: &Script<'_>, case: &Case<'_>, reads: CopyReads<'_>) -> As
     for backing in images.flat_map(|image| &mut image.snapshots).filter(|backing| snapshots.contains(&backing.id)) {
         backing.snapshot = Fact::Known(world::snapshot(slot_of_snapshot(&backing.id)));
     }
-    for (id, reads) in read_plan::waiting(case, &facts) {
-        let records = read_waiting(script, &reads)?;
-        facts.copies.get_mut(&id).unwrap().waiting = Fact::Known(records);
+    for (id, which) in read_plan::waiting(case, &facts) {
+        let records = settled(reads.waiting, read_waiting(script, &which))?;
+        facts.copies.get_mut(&id).unwrap().waiting = records;
     }
     let to_be_copied: Vec<_> = read_plan::to_be_copied(case, &facts).into_iter().map(|(id, _)| id.clone()).collect();
     for id in to_be_copied {
@@ -108,7 +173,7 @@ fn read_copies(script: &Script<'_>, case: &Case<'_>, reads: CopyReads<'_>) -> As
 
 /// The copies that EC2 describes. One that was deregistered it does not describe.
 pub fn describe(script: &Script<'_>) -> Asked<BTreeMap<ImageId, Image>> {
-    let seen = match script.ask(Call::Copies)? {
+    let seen = match script.read(Call::Copies)? {
         Answer::Copies(seen) => seen,
         answer => panic!("not an answer to that: {answer:?}"),
     };
@@ -125,8 +190,12 @@ pub fn describe(script: &Script<'_>) -> Asked<BTreeMap<ImageId, Image>> {
 }
 
 fn read_source(script: &Script<'_>) -> Asked<Option<Image>> {
-    match script.ask(Call::Source)? {
-        Answer::Is(is_there) => Ok(is_there.then(world::source_image)),
+    Ok(read_is(script, Call::Source)?.then(world::source_image))
+}
+
+fn read_is(script: &Script<'_>, call: Call) -> Asked<bool> {
+    match script.read(call)? {
+        Answer::Is(is_there) => Ok(is_there),
         answer => panic!("not an answer to that: {answer:?}"),
     }
 }
@@ -154,7 +223,10 @@ fn read_image(
 ) -> Asked<()> {
     let slot = slot_of(id).map(|slot| u8::try_from(slot).unwrap());
     let launch = match slot.filter(|_| reads.launch_permissions.is_read()) {
-        Some(slot) => read_targets(script, Call::Launch(slot)).map(|seen| Fact::Known(world::launch_permissions(seen))),
+        Some(slot) => {
+            let read = read_targets(script, Call::Launch(slot)).map(world::launch_permissions);
+            settled(reads.launch_permissions, read)
+        }
         None => Ok(image.launch_permissions.clone()),
     };
     let (launch_permissions, ()) = both(launch, read_behind(script, plan, reads, image, facts))?;
@@ -175,13 +247,17 @@ fn read_behind(
     }
     let slots: Vec<_> = image.snapshots.iter().map(|backing| slot_of_snapshot(&backing.id)).collect();
     let copy = match slots.first().filter(|_| reads.create_volume_permissions.is_read()) {
-        Some(slot) => read_targets(script, Call::Copy(u8::try_from(*slot).unwrap()))
-            .map(|seen| Fact::Known(world::create_volume_permissions(seen))),
+        Some(slot) => {
+            let read = read_targets(script, Call::Copy(u8::try_from(*slot).unwrap()));
+            settled(reads.create_volume_permissions, read.map(world::create_volume_permissions))
+        }
         None => Ok(Fact::NotRead),
     };
     let grants = match &plan.keys.grants {
-        GrantReads::Every { .. } | GrantReads::Own(_) if facts.keys.is_empty() => read_grants(script).map(Some),
-        _ => Ok(None),
+        GrantReads::Every { need, .. } if facts.keys.is_empty() => settled(*need, read_grants(script)),
+        // "A failure is a fact."
+        GrantReads::Own(_) if facts.keys.is_empty() => settled(Need::Optional, read_grants(script)),
+        _ => Ok(Fact::NotRead),
     };
     let (create_volume_permissions, grants) = both(copy, grants)?;
     for backing in &mut image.snapshots {
@@ -198,21 +274,26 @@ fn read_behind(
     }
     let keys: Vec<_> = image.keys().into_iter().filter(|arn| !facts.keys.contains_key(arn)).cloned().collect();
     for arn in keys {
-        let key = key(plan, facts, &arn, grants);
+        let key = key(plan, facts, &arn, &grants);
         facts.keys.insert(arn, key);
     }
     Ok(())
 }
 
-fn key(plan: &ReadPlan, facts: &mut Facts, arn: &KeyArn, grants: Option<Grants>) -> Key {
+fn key(plan: &ReadPlan, facts: &mut Facts, arn: &KeyArn, grants: &Fact<Grants>) -> Key {
     let mut key = world::key();
-    if let Some(mut grants) = grants.map(world::grants) {
-        if let GrantReads::Own(wanted) = &plan.keys.grants {
-            grants.retain(|grant| wanted.include(grant));
-            facts.grant_scans.insert(arn.clone(), GrantScan::default());
+    key.grants = match grants {
+        Fact::Known(grants) => {
+            let mut grants = world::grants(*grants);
+            if let GrantReads::Own(wanted) = &plan.keys.grants {
+                grants.retain(|grant| wanted.include(grant));
+                facts.grant_scans.insert(arn.clone(), GrantScan::default());
+            }
+            Fact::Known(grants)
         }
-        key.grants = Fact::Known(grants);
-    }
+        Fact::Failed(failure) => Fact::Failed(failure.clone()),
+        Fact::NotRead => Fact::NotRead,
+    };
     if !plan.keys.metadata.is_read() {
         (key.metadata, key.policy) = (Fact::NotRead, Fact::NotRead);
     }
@@ -226,20 +307,25 @@ fn read_grants_of_grantees(
     plan: &ReadPlan,
     facts: &mut Facts,
 ) -> Asked<()> {
-    let GrantReads::OfGrantees(_) = plan.keys.grants else { return Ok(()) };
+    let GrantReads::OfGrantees(need) = plan.keys.grants else { return Ok(()) };
     let wanted = read_plan::grantees(case, facts, judgements).expect("there is time");
     for (arn, grantee) in wanted {
-        let grants = world::grants(read_grants(script)?);
-        let of_grantee = grants.into_iter().filter(|grant| grant.grantee_principal.as_deref() == Some(&grantee));
+        let grants = settled(need, read_grants(script).map(world::grants))?;
         let Some(key) = facts.keys.get_mut(&arn) else { continue };
-        let known = key.grants.iter().flatten().cloned();
-        key.grants = Fact::Known(known.chain(of_grantee).collect());
+        key.grants = match (&key.grants, &grants) {
+            (Fact::Failed(failure), _) | (_, Fact::Failed(failure)) => Fact::Failed(failure.clone()),
+            (known, found) => {
+                let is_of_grantee = |grant: &&Grant| grant.grantee_principal.as_deref() == Some(&grantee);
+                let of_grantee = found.iter().flatten().filter(is_of_grantee);
+                Fact::Known(known.iter().flatten().chain(of_grantee).cloned().collect())
+            }
+        };
     }
     Ok(())
 }
 
 fn read_targets(script: &Script<'_>, call: Call) -> Asked<u8> {
-    match script.ask(call)? {
+    match script.read(call)? {
         Answer::Targets(seen) => Ok(seen),
         answer => panic!("not an answer to that: {answer:?}"),
     }
@@ -247,7 +333,7 @@ fn read_targets(script: &Script<'_>, call: Call) -> Asked<u8> {
 
 /// The grants of our shares.
 pub fn read_grants(script: &Script<'_>) -> Asked<Grants> {
-    match script.ask(Call::Grants)? {
+    match script.read(Call::Grants)? {
         Answer::Grants(seen) => Ok(seen),
         answer => panic!("not an answer to that: {answer:?}"),
     }
@@ -255,18 +341,31 @@ pub fn read_grants(script: &Script<'_>) -> Asked<Grants> {
 
 fn learn_records(script: &Script<'_>, facts: &mut Facts, wanted: &BTreeMap<ImageId, RecordReads>) -> Asked<()> {
     for (id, reads) in wanted {
-        let mut expiries = BTreeMap::new();
-        for names in reads.lists(expiry_names(script, &reads.prefix)?) {
-            expiries.extend(read_latest(script, &names)?.map(|expiry| (expiry.name.clone(), expiry)));
+        let expiries = settled(reads.need, read_expiries(script, reads))?;
+        // Records are read before it is known whether the image is there.
+        if let Some(image) = facts.images.get_mut(id) {
+            image.expiries = expiries;
         }
-        facts.images.get_mut(id).unwrap().expiries = Fact::Known(expiries);
     }
     Ok(())
 }
 
+fn read_expiries(script: &Script<'_>, reads: &RecordReads) -> Asked<BTreeMap<ExpiryName, Expiry>> {
+    let mut expiries = BTreeMap::new();
+    for names in reads.lists(expiry_names(script, &reads.prefix)?) {
+        expiries.extend(read_latest(script, &names)?.map(|expiry| (expiry.name.clone(), expiry)));
+    }
+    Ok(expiries)
+}
+
+/// What was read, or why it could not be, as far as the plan lets the request go on without it.
+fn settled<T>(need: Need, asked: Asked<T>) -> Asked<Fact<T>> {
+    need.settle(read(asked)?).map_err(|failure| Halt::Failed(Box::new(failure)))
+}
+
 /// The names of the records that begin so.
 pub fn names(script: &Script<'_>, prefix: &str) -> Asked<Vec<RecordName>> {
-    let names = match script.ask(Call::Names)? {
+    let names = match script.read(Call::Names)? {
         Answer::Names(names) => names,
         answer => panic!("not an answer to that: {answer:?}"),
     };
@@ -293,17 +392,14 @@ fn read_latest(script: &Script<'_>, names: &[ExpiryName]) -> Asked<Option<Expiry
 
 /// Reads a record.
 pub fn read_record(script: &Script<'_>, name: &RecordName) -> Asked<Option<Record>> {
-    read(script, name, Call::Schedule)
+    read_schedule(script, name, Call::Schedule)
 }
 
-fn read(script: &Script<'_>, name: &RecordName, call: fn(Word) -> Call) -> Asked<Option<Record>> {
+fn read_schedule(script: &Script<'_>, name: &RecordName, call: fn(Word) -> Call) -> Asked<Option<Record>> {
     let word: Word = script.pools.names.put(&name.to_string());
-    match script.ask(call(word))? {
+    match script.read(call(word))? {
         Answer::Schedule(None) => Ok(None),
-        Answer::Schedule(Some(schedule)) => {
-            let schedule = script.pools.schedules.get(schedule);
-            Ok(Some(Record::read(name, &schedule, world::BUS).expect("the model has no foreign schedule")))
-        }
+        Answer::Schedule(Some(schedule)) => Ok(Some((*script.pools.record(word, schedule)).clone())),
         answer => panic!("not an answer to that: {answer:?}"),
     }
 }
@@ -312,18 +408,19 @@ fn read(script: &Script<'_>, name: &RecordName, call: fn(Word) -> Call) -> Asked
 /// waited for a copy that one, which several targets may have in common.
 pub fn look_again(script: &Script<'_>, looks: Vec<SecondLook>) -> Asked<BTreeMap<SecondLook, Seen>> {
     let mut seen = BTreeMap::new();
-    let mut waited = BTreeMap::new();
+    let mut waited: BTreeMap<RecordName, Seen> = BTreeMap::new();
     for look in looks {
         let is_there = match (&look.record, waited.get(&look.record)) {
-            (RecordName::Copy(_), Some(is_there)) => *is_there,
+            (RecordName::Copy(_), Some(is_there)) => is_there.clone(),
             (RecordName::Copy(_), None) => {
-                let is_there = read(script, &look.record, Call::LookAgain)?.is_some();
-                waited.insert(look.record.clone(), is_there);
+                let record = read_schedule(script, &look.record, Call::LookAgain);
+                let is_there = read(record.map(|record| record.is_some()))?;
+                waited.insert(look.record.clone(), is_there.clone());
                 is_there
             }
-            _ => look_at_expiry(script, &look)?,
+            _ => read(look_at_expiry(script, &look))?,
         };
-        seen.insert(look, Ok(is_there));
+        seen.insert(look, is_there);
     }
     Ok(seen)
 }

@@ -1,5 +1,7 @@
 //! Owns the scenes: which invocations run at the same time, what there is before, and what must hold.
 
+use std::rc::Rc;
+
 use sharing::{
     domain::{CopyName, DecisionName, ExpiryName},
     needs::CopyOrder,
@@ -10,8 +12,8 @@ use sharing::{
 
 use crate::{
     kept::{Kept, Lagging, Shared},
-    kinds::{Actor, EXPIRING, Kind, asked, waiting},
-    script::{Call, Ended, Pools, Stands, Told},
+    kinds::{Actor, EXPIRING, Kind, approved_and_waiting, asked, asked_for_copy, waiting},
+    script::{Answers, Call, Ended, Pools, Stands, Told},
     world::{self, BUS, ONE, SLOTS, TWO},
 };
 
@@ -37,14 +39,49 @@ const UNRECORDED: [&str; 3] = [
 ];
 
 /// What is known not to hold of copies. docs/reliability.md says why.
-const KNOWN_OF_COPIES: [&str; 6] =
-    [TWO_COPIES, UNTOLD_AFTER_CRASH, GIVEN_LATE, GIVEN_AFTER_CRASH, OVERTAKEN, NOBODY_WAITS];
+const KNOWN_OF_COPIES: [&str; 16] = [
+    TOO_MUCH_UNDONE,
+    HINT_UNDONE_UNREAD,
+    UNLISTED,
+    LEFT_OF_AN_IMAGE_THAT_IS_GONE,
+    MIXED_AFTER_CRASH,
+    OVERTAKEN_AFTER_CRASH,
+    LEFT_OF_A_COPY_THAT_IS_GONE,
+    TWO_COPIES,
+    UNTOLD_AFTER_CRASH,
+    GIVEN_LATE,
+    GIVEN_AFTER_CRASH,
+    OVERTAKEN,
+    NOBODY_WAITS,
+    GIVEN_UP_MEANWHILE,
+    LEFT_BY_ITS_SOURCE,
+    GONE_MEANWHILE,
+];
 
 /// What is wrong if a hint gives up a share on whose record a request relied, and that request has begun another copy.
 pub const NOBODY_WAITS: &str = "a copy is there, and nobody waits for it any more";
 
 /// What is wrong if a hint undoes its share because another one has deleted the record before its second look.
 pub const OVERTAKEN: &str = "a share is undone, because another hint has found nothing to write";
+
+/// What is wrong if a hint undoes its share because another one has given it up, which had not seen the copy available.
+const GIVEN_UP_MEANWHILE: &str = "a share is undone, because another hint has given it up";
+
+/// What is wrong if a share is given up because its source is deregistered, and its copy becomes available all the same.
+pub const LEFT_BY_ITS_SOURCE: &str = "a copy is there, and its share was given up with its source";
+
+/// What is wrong if a hint undoes its share after a request that was sent again has shared the same.
+const MIXED_AFTER_CRASH: &str = "a share lacks what a hint has undone, after a crash";
+
+/// What is wrong if a hint undoes its share because one that was killed and sent again has found nothing to write.
+const OVERTAKEN_AFTER_CRASH: &str = "a share is undone, because a hint that was sent again has found nothing to write";
+
+/// What is wrong if a copy is deregistered, and its grant or create volume permission stays.
+pub const LEFT_OF_A_COPY_THAT_IS_GONE: &str =
+    "a revoke is complete, and something is left of a copy that was deregistered";
+
+/// What is wrong if a copy is deregistered while a hint shares it.
+pub const GONE_MEANWHILE: &str = "a share is incomplete, because its copy was deregistered meanwhile";
 
 /// What is wrong if a hint gives what a revoke has taken.
 const GIVEN: &str = "a revoke is complete, and something is given or left";
@@ -63,6 +100,29 @@ const UNTOLD: &str = "a share that waited was not made, and nobody is told";
 
 /// The same if an invocation was killed or a write failed.
 const UNTOLD_AFTER_CRASH: &str = "a share that waited was not made, and nobody is told after a crash or a failure";
+
+/// What is wrong if something is removed before the launch permission.
+const REMOVED_FIRST: &str = "something was removed before the launch permission";
+
+/// The same of a share that can't list grants, makes one, is answered with the one that is there, can't read its record again,
+/// and undoes what it made.
+pub const TOO_MUCH_UNDONE: &str = "a share undoes a grant that was there before";
+
+/// What is wrong if a revoke may not list the grants again after it has deleted a record.
+const UNLISTED: &str = "a grant must expire that a revoke could not list, and no record is left";
+
+/// What is wrong if a share can't read its record again, and undoes what another one has made or counts on.
+const UNDONE_UNREAD: &str = "a share is complete, and one that could not read its record has undone it";
+
+/// What is wrong if a hint can't read its record again, and undoes the share. Later hints make it, while there is time.
+const HINT_UNDONE_UNREAD: &str = "a share is undone, because a hint could not read its record again";
+
+/// What is wrong if an image is deregistered while a revoke takes back what a share gives at that moment.
+const LEFT_OF_AN_IMAGE_THAT_IS_GONE: &str =
+    "something must expire of an image that was deregistered during its revoke or undoing, and no record is left";
+
+/// What is known not to hold of the image, if a read fails or it is deregistered.
+const KNOWN_OF_THE_IMAGE: [&str; 4] = [TOO_MUCH_UNDONE, UNLISTED, UNDONE_UNREAD, LEFT_OF_AN_IMAGE_THAT_IS_GONE];
 
 /// What is known not to hold of approvals.
 const KNOWN_OF_APPROVALS: [&str; 2] = [ASK_LOST_AFTER_CRASH, GIVEN_AGAIN];
@@ -101,6 +161,16 @@ pub enum Before {
     Rejected,
     /// What was decided is carried out, and the decision is there.
     Decided,
+    /// Nobody has asked for a copy that needs an approval.
+    NoCopyAsked,
+    /// Somebody has, and waits for the approval.
+    CopyAsked,
+    /// It is approved, and the approval is not carried out.
+    CopyApproved,
+    /// It is approved and waits for its copy, which is pending.
+    ApprovedWaits,
+    /// The same if the copy is available.
+    ApprovedCopied,
 }
 
 impl Before {
@@ -112,6 +182,14 @@ impl Before {
 
     /// Every one of an approval.
     pub const APPROVALS: [Self; 5] = [Self::NotAsked, Self::Asked, Self::Approved, Self::Rejected, Self::Decided];
+
+    /// Every one of a copy that needs an approval.
+    pub const APPROVED_COPIES: [Self; 5] =
+        [Self::NoCopyAsked, Self::CopyAsked, Self::CopyApproved, Self::ApprovedWaits, Self::ApprovedCopied];
+
+    fn is_about_both(self) -> bool {
+        Self::APPROVED_COPIES.contains(&self)
+    }
 
     fn is_about_approvals(self) -> bool {
         Self::APPROVALS.contains(&self)
@@ -127,9 +205,22 @@ impl Before {
 pub struct Scene {
     /// What runs.
     pub actors: Vec<Actor>,
-    before: Before,
+    pub(crate) before: Before,
     /// The last place of the clock.
     pub last_time: u8,
+    /// Whether the image may be deregistered.
+    pub may_go: bool,
+}
+
+/// A call that was answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Taken<'t> {
+    /// The place of the invocation in the scene.
+    pub actor: usize,
+    /// The call.
+    pub call: &'t Call,
+    /// What the invocation was answered before.
+    pub answers: &'t Answers,
 }
 
 /// What must hold, and what is wrong if it doesn't.
@@ -144,7 +235,7 @@ impl Scene {
         let actors = kinds.iter().enumerate().map(|(place, kind)| Actor::new(*kind, number(place, *kind)));
         let actors: Vec<_> = actors.collect();
         let last_time = actors.iter().map(|actor| actor.not_before).max().unwrap_or_default();
-        Self { actors, before, last_time }
+        Self { actors, before, last_time, may_go: false }
     }
 
     /// Its name.
@@ -156,18 +247,18 @@ impl Scene {
     /// What is known not to hold, wherever it is found.
     pub fn known(&self) -> &'static [&'static str] {
         match self.before {
-            before if before.is_about_copies() => &KNOWN_OF_COPIES,
+            before if before.is_about_copies() || before.is_about_both() => &KNOWN_OF_COPIES,
             before if before.is_about_approvals() => &KNOWN_OF_APPROVALS,
-            _ => &[],
+            _ => &KNOWN_OF_THE_IMAGE,
         }
     }
 
     /// What AWS keeps before. The image is shared with the other target for good.
     pub fn before(&self, pools: &Pools) -> Kept {
-        if self.before.is_about_copies() {
+        if self.before.is_about_copies() || self.before.is_about_both() {
             return self.copies_before(pools);
         }
-        let mut kept = Kept::default();
+        let mut kept = Kept { may_go: self.may_go, ..Kept::default() };
         kept.images[0] = Shared::with(TWO);
         if matches!(self.before, Before::Shared | Before::SharedUntil | Before::Decided) {
             kept.images[0] = Shared::with(ONE | TWO);
@@ -201,6 +292,15 @@ impl Scene {
             Before::BothWait => (ONE | TWO, Stands::Pending),
             Before::Copied | Before::Given => (ONE, Stands::Available),
             Before::Failed => (ONE, Stands::Failed),
+            Before::ApprovedWaits => (ONE, Stands::Pending),
+            Before::ApprovedCopied => (ONE, Stands::Available),
+            Before::CopyAsked => return kept.with_record(&Record::Ask(Box::new(asked_for_copy())), pools),
+            Before::CopyApproved => {
+                let by = ApprovalAnswer::Approved { by: world::requester(world::BEA) };
+                let decision = ApprovalDecision::new(&asked_for_copy(), by, "earlier", None, world::time_at(0));
+                let kept = kept.with_record(&Record::Ask(Box::new(asked_for_copy())), pools);
+                return kept.with_record(&Record::Decision(Box::new(decision)), pools);
+            }
             _ => return kept,
         };
         let order = CopyOrder {
@@ -217,7 +317,8 @@ impl Scene {
         if self.before == Before::Given {
             kept = kept.with_grant(1);
         }
-        kept.with_record(&Record::Copy(Box::new(waiting(targets))), pools)
+        let record = if self.before.is_about_both() { approved_and_waiting() } else { waiting(targets) };
+        kept.with_record(&Record::Copy(Box::new(record)), pools)
     }
 
     /// The place of the clock after this one, if the scene has one.
@@ -260,20 +361,26 @@ impl Scene {
     /// What must hold at every step.
     pub fn check_step(
         &self,
-        actor: usize,
-        call: &Call,
+        Taken { actor, call, answers }: Taken<'_>,
         before: &Kept,
         after: &Kept,
         pools: &Pools,
     ) -> Result<(), &'static str> {
+        let is_launched = |kept: &Kept| kept.images.iter().any(|image| image.launch.now & ONE != 0);
+        let is_given = is_launched(after) && !is_launched(before);
+        rule(!is_given || !answers.lack_a_fact(), "access is given, and something was not read that it depends on")?;
         rule(!after.is_harmed, "a grant was revoked that is another image's or nobody's")?;
-        if self.before.is_about_copies() {
+        if self.before.is_about_both() {
+            self.check_approved_copies(call, before, after, pools)?;
+        } else if self.before.is_about_copies() {
             self.check_copies(call, before, after, pools)?;
         } else {
             let (before, after) = (&before.images[0], &after.images[0]);
             rule(after.copy.now & TWO != 0, "a create volume permission was removed that another image needs")?;
             let is_reset = self.actors[actor].kind == Kind::Reset;
-            rule(is_reset || after.launch.now & TWO == before.launch.now & TWO, "another target was removed")?;
+            let is_gone = after.stands.now == Stands::Gone;
+            let is_kept = after.launch.now & TWO == before.launch.now & TWO;
+            rule(is_reset || is_gone || is_kept, "another target was removed")?;
         }
         let Call::Write { step, .. } = call else { return Ok(()) };
         if self.before.is_about_approvals() && !self.has(|kind| kind.asks() || kind == Kind::Share) {
@@ -284,10 +391,32 @@ impl Scene {
             return Ok(());
         }
         let step = pools.steps.get(*step);
-        let gives = matches!(step, Step::AddLaunchPermissions { .. } | Step::CreateGrant { .. });
+        let gives = matches!(*step, Step::AddLaunchPermissions { .. } | Step::CreateGrant { .. });
         let is_unrecorded = self.before.is_about_approvals() && !self.has(|kind| kind == Kind::Share);
         rule(!gives || !is_unrecorded || has_decision(after, pools), "something is given, and no decision says so")?;
-        (0..SLOTS).try_for_each(|slot| check_order(&step, slot, before, after, pools))
+        let is_share = !self.actors[actor].kind.takes_away();
+        let order = (0..SLOTS).try_for_each(|slot| check_order(&step, slot, before, after, pools));
+        let is_undone = order == Err(REMOVED_FIRST) && is_share && answers.lack_a_record();
+        if is_undone { Err(TOO_MUCH_UNDONE) } else { order }
+    }
+
+    /// What must hold at every step of copies that need an approval.
+    fn check_approved_copies(
+        &self,
+        call: &Call,
+        before: &Kept,
+        after: &Kept,
+        pools: &Pools,
+    ) -> Result<(), &'static str> {
+        let live = |kept: &Kept| kept.images.iter().filter(|image| image.stands.now.is_live()).count();
+        rule(live(after) <= 1, TWO_COPIES)?;
+        let is_begun = matches!(call, Call::CopyImage { .. }) && live(after) > live(before);
+        let was_decided = matches!(self.before, Before::ApprovedWaits | Before::ApprovedCopied);
+        let may_be_deleted = was_decided || !self.is_alone();
+        rule(!is_begun || may_be_deleted || has_waiting(after, pools), "a copy was begun, and nothing waits for it")?;
+        rule(!is_begun || may_be_deleted || has_decision(after, pools), NOBODY_SAYS_SO)?;
+        let other = after.images.iter().any(|image| (image.launch.now | image.copy.now) & TWO != 0);
+        rule(!other, "something was given that nobody asked for")
     }
 
     /// What must hold of copies at every step.
@@ -307,9 +436,12 @@ impl Scene {
         let End { kept, ended, .. } = end;
         for (slot, image) in kept.images.iter().enumerate() {
             let must_expire = image.must_expire.map(|marked| marked & ONE != 0);
-            for (what, _) in UNRECORDED.iter().zip(must_expire).filter(|(_, must)| *must) {
-                rule(has_expiry(slot, kept, pools), what)?;
+            for (what, _) in UNRECORDED.into_iter().zip(must_expire).filter(|(_, must)| *must) {
+                rule(has_expiry(slot, kept, pools), self.why_unrecorded(end, image, what))?;
             }
+        }
+        if self.before.is_about_both() {
+            return self.check_end_of_approved_copies(end, pools);
         }
         if self.before.is_about_copies() {
             return self.check_end_of_copies(end, pools);
@@ -324,19 +456,35 @@ impl Scene {
         }
         let given = self.complete(ended, Kind::gives).contains(&true);
         // A share that was renewed in time outlives its first expiry, and the repair that finds that overdue.
-        let in_time = |(actor, ended): (&Actor, &Ended)| {
+        let in_time = |(actor, ended): (&Actor, &Rc<Ended>)| {
             actor.kind == Kind::Renew && ended.result == Status::Completed && ended.began < EXPIRING
         };
         let is_renewed = self.actors.iter().zip(*ended).any(in_time);
         let ends_it = |kind| matches!(kind, Kind::Expire | Kind::Repair) && !is_renewed;
-        if given && !self.has(|kind| kind.takes_away() || ends_it(kind)) {
-            rule(kept.has_all(0, ONE), "a share is complete, and something is missing")?;
+        let is_gone = kept.images[0].stands.now == Stands::Gone;
+        if given && !is_gone && !self.has(|kind| kind.takes_away() || ends_it(kind)) {
+            let is_undone = end.is_unread && self.has(|kind| kind.gives() && kind != Kind::Share);
+            let what = if is_undone { UNDONE_UNREAD } else { "a share is complete, and something is missing" };
+            rule(kept.has_all(0, ONE), what)?;
         }
         Ok(())
     }
 
+    /// What is wrong if something must expire and has no record.
+    fn why_unrecorded(&self, end: &End<'_>, image: &Shared, what: &'static str) -> &'static str {
+        let is_unfinished = |ended: &Rc<Ended>| ended.result == Status::Incomplete;
+        let took = |(actor, ended): (&Actor, &Rc<Ended>)| actor.kind.takes_away() && is_unfinished(ended);
+        let is_gone = image.stands.now == Stands::Gone && !self.is_alone();
+        let is_unlisted = end.is_unread && what == UNRECORDED[2];
+        match () {
+            () if is_gone && end.ended.iter().any(is_unfinished) => LEFT_OF_AN_IMAGE_THAT_IS_GONE,
+            () if is_unlisted && self.actors.iter().zip(end.ended).any(took) => UNLISTED,
+            () => what,
+        }
+    }
+
     /// For each invocation of these kinds, whether it is complete.
-    fn complete(&self, ended: &[Ended], is_it: fn(Kind) -> bool) -> Vec<bool> {
+    fn complete(&self, ended: &[Rc<Ended>], is_it: fn(Kind) -> bool) -> Vec<bool> {
         let all = self.actors.iter().zip(ended).filter(|(actor, _)| is_it(actor.kind));
         all.map(|(_, ended)| ended.result == Status::Completed).collect()
     }
@@ -346,11 +494,14 @@ impl Scene {
         let End { ended, aftermath: Aftermath { kept, told }, .. } = end;
         rule(!has_waiting(kept, pools), "a record is left, and nothing waits")?;
         let taken = self.complete(ended, Kind::takes_away);
+        let is_there = |slot: &usize| kept.images[*slot].stands.now != Stands::Gone;
         let has_nothing = |target| (1..SLOTS).all(|slot| kept.has_nothing(slot, target));
+        let has_nothing_there = |target| (1..SLOTS).filter(is_there).all(|slot| kept.has_nothing(slot, target));
         if !taken.is_empty() && !self.has(Kind::gives) && taken.iter().all(|it| *it) {
             rule(
                 has_nothing(ONE),
                 match end {
+                    _ if has_nothing_there(ONE) => LEFT_OF_A_COPY_THAT_IS_GONE,
                     End { is_undisturbed: false, .. } => GIVEN_AFTER_CRASH,
                     End { may_lag: true, .. } => GIVEN_LATE,
                     End { .. } => GIVEN,
@@ -362,23 +513,19 @@ impl Scene {
         let is_undone = told.iter().any(|told| told.result == Status::Incomplete);
         let is_given = |target| (1..SLOTS).any(|slot| kept.has_all(slot, target));
         let is_gone = kept.images.iter().any(|image| image.stands.now == Stands::Gone);
-        let waited = |(actor, ended): (&Actor, &Ended)| {
+        let waited = |(actor, ended): (&Actor, &Rc<Ended>)| {
             actor.kind.gives() && matches!(ended.result, Status::Accepted | Status::Completed)
         };
         let waited = self.before != Before::NoCopy || self.actors.iter().zip(*ended).any(waited);
         let is_taken = self.has(Kind::takes_away);
         if waited && !is_taken && !is_given(ONE) && is_undone {
-            return Err(if end.kept.is_overtaken {
-                OVERTAKEN
-            } else {
-                "a share is undone, and nobody has taken it back"
-            });
+            return Err(self.why_undone(end, &told));
         }
         let is_live = kept.images.iter().any(|image| image.stands.now.is_live());
         let may_be_given_up = kept.is_withdrawn || is_gone || self.actors.iter().any(|actor| actor.not_before > 0);
         rule(
             !is_live || is_given(ONE) || is_taken || may_be_given_up || !end.is_undisturbed,
-            if end.kept.is_given_up_late { NOBODY_WAITS } else { "a copy is there, and nobody has waited for it" },
+            self.why_nobody_waits(end, &told),
         )?;
         if waited && !is_taken {
             rule(is_given(ONE) || is_told || is_gone, if end.is_undisturbed { UNTOLD } else { UNTOLD_AFTER_CRASH })?;
@@ -393,7 +540,76 @@ impl Scene {
     }
 }
 
+/// What is wrong if a copy is begun without a decision.
+pub const NOBODY_SAYS_SO: &str = "a copy was begun, and no decision says so";
+
 impl Scene {
+    /// What must hold of copies that need an approval when everything has ended and the hints have come.
+    fn check_end_of_approved_copies(&self, end: &End<'_>, pools: &Pools) -> Result<(), &'static str> {
+        let End { ended, aftermath: Aftermath { kept, told }, .. } = end;
+        rule(!has_waiting(kept, pools), "a record is left, and nothing waits")?;
+        rule(!has_decision(kept, pools), "a decision is left")?;
+        let told: Vec<_> = ended.iter().flat_map(|ended| &ended.told).chain(told).collect();
+        let is_given = (1..SLOTS).any(|slot| kept.images[slot].launch.now & ONE != 0);
+        let is_rejected = told.iter().any(|told| told.refusals.contains(&RefusalCode::ApprovalRejected));
+        let was_approved = matches!(self.before, Before::CopyApproved | Before::ApprovedWaits | Before::ApprovedCopied);
+        let may_be_given = was_approved || self.has(|kind| kind == Kind::ApproveCopy);
+        rule(!is_given || may_be_given, "something is given, and nobody has approved it")?;
+        rule(!is_rejected || !is_given || self.has(Kind::asks), "something is given that was rejected")?;
+        let taken = self.complete(ended, Kind::takes_away);
+        let is_crossed = self.has(|kind| matches!(kind, Kind::AskForCopy | Kind::ApproveCopy | Kind::CarryOnCopy));
+        if !taken.is_empty() && taken.iter().all(|it| *it) && !is_crossed && self.before != Before::CopyApproved {
+            let has_nothing = (1..SLOTS).all(|slot| kept.has_nothing(slot, ONE));
+            rule(has_nothing, if end.is_undisturbed { GIVEN } else { GIVEN_AFTER_CRASH })?;
+        }
+        let is_waiting = !asks_left(kept, pools).is_empty();
+        let is_made = (1..SLOTS).any(|slot| kept.has_all(slot, ONE));
+        let is_known = is_waiting || is_made || !told.is_empty() || self.has(Kind::takes_away);
+        let untold = if end.is_undisturbed { UNTOLD } else { UNTOLD_AFTER_CRASH };
+        rule(self.before == Before::NoCopyAsked || is_known, untold)
+    }
+
+    /// What is wrong if a share is undone that nobody has taken back.
+    fn why_undone(&self, end: &End<'_>, told: &[&Told]) -> &'static str {
+        let kept = &end.aftermath.kept;
+        let has_nothing = |slot: usize| kept.has_nothing(slot, ONE);
+        let is_gone = |slot: usize| kept.images[slot].stands.now == Stands::Gone;
+        // Nobody has access, and who asked knows that the share was given up, or refused by what has changed meanwhile.
+        let is_told = |result| told.iter().any(|told| told.result == result);
+        let cannot_launch = kept.images.iter().all(|image| image.launch.now & ONE == 0);
+        let is_late = self.actors.iter().any(|actor| actor.not_before > 0);
+        let is_ended = is_late && is_told(Status::Failed) || is_told(Status::Refused);
+        let is_given_up = (1..SLOTS).all(has_nothing) && is_ended;
+        match () {
+            () if end.kept.is_overtaken => OVERTAKEN,
+            // Only what was given of that copy is left.
+            () if (1..SLOTS).any(is_gone) && (1..SLOTS).all(|slot| is_gone(slot) || has_nothing(slot)) => {
+                GONE_MEANWHILE
+            }
+            () if end.is_unread && cannot_launch => HINT_UNDONE_UNREAD,
+            () if !self.is_alone() && is_given_up => GIVEN_UP_MEANWHILE,
+            () if !end.is_undisturbed && !self.is_alone() && cannot_launch => OVERTAKEN_AFTER_CRASH,
+            () if !end.is_undisturbed && !self.is_alone() && self.has(Kind::gives) => MIXED_AFTER_CRASH,
+            () => "a share is undone, and nobody has taken it back",
+        }
+    }
+
+    /// What is wrong if a copy is there that is not shared.
+    fn why_nobody_waits(&self, end: &End<'_>, told: &[&Told]) -> &'static str {
+        let kept = &end.aftermath.kept;
+        let is_told = || told.iter().any(|told| told.refusals.contains(&RefusalCode::ImageNotFound));
+        let failed = |image: &&Shared| image.stands.now == Stands::Failed;
+        let failed_before = usize::from(self.before == Before::Failed);
+        let has_failed = kept.images.iter().filter(failed).count() > failed_before;
+        match () {
+            () if end.kept.is_given_up_late => NOBODY_WAITS,
+            // A copy failed while its request still looked whether it was there, and its hint was told so.
+            () if has_failed && told.iter().any(|told| told.result == Status::Failed) => NOBODY_WAITS,
+            () if end.kept.is_source_gone && is_told() => LEFT_BY_ITS_SOURCE,
+            () => "a copy is there, and nobody has waited for it",
+        }
+    }
+
     /// What must hold of approvals when everything has ended and the hints have come.
     fn check_end_of_approvals(&self, end: &End<'_>, pools: &Pools) -> Result<(), &'static str> {
         let End { ended, aftermath: Aftermath { kept, told }, .. } = end;
@@ -444,12 +660,9 @@ fn has_decision(kept: &Kept, pools: &Pools) -> bool {
 
 /// The asks that are there.
 fn asks_left(kept: &Kept, pools: &Pools) -> Vec<Ask> {
-    let asks = kept.schedules.iter().filter_map(|(name, schedule)| {
-        let name = pools.names.get(*name).parse().unwrap();
-        match Record::read(&name, &pools.schedules.get(*schedule), BUS) {
-            Ok(Record::Ask(ask)) => Some(*ask),
-            _ => None,
-        }
+    let asks = kept.schedules.iter().filter_map(|(name, schedule)| match &*pools.record(*name, *schedule) {
+        Record::Ask(ask) => Some((**ask).clone()),
+        _ => None,
     });
     asks.collect()
 }
@@ -469,11 +682,13 @@ pub struct End<'e> {
     /// What AWS keeps.
     pub kept: &'e Kept,
     /// How each invocation has ended.
-    pub ended: &'e [Ended],
+    pub ended: &'e [Rc<Ended>],
     /// How it ends after the hints.
     pub aftermath: &'e Aftermath,
     /// Whether no invocation was killed and no write failed.
     pub is_undisturbed: bool,
+    /// Whether a read has failed.
+    pub is_unread: bool,
     /// Whether reads of EC2 may lag.
     pub may_lag: bool,
 }
@@ -491,7 +706,7 @@ fn check_order(step: &Step, slot: usize, before: &Kept, after: &Kept, pools: &Po
     rule(!must_expire || has_record, "something is given that must expire, and there is no record")?;
     rule(
         !matches!(step, Step::RemoveCreateVolumePermissions { .. } | Step::RevokeGrant { .. }) || !can_launch,
-        "something was removed before the launch permission",
+        REMOVED_FIRST,
     )
 }
 

@@ -2,18 +2,19 @@
 //! run again from the beginning with one more answer each time, and two invocations with the same answers are in the
 //! same state, in whatever order these arrived.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, rc::Rc};
 
 use sharing::{
-    facts::Failure,
-    outcome::{Outcome, RefusalCode, Status},
+    facts::{Failure, Reading},
+    outcome::{ErrorCode, Outcome, RefusalCode, Status},
     plan::Step,
-    records::Schedule,
+    records::{Record, Schedule},
 };
 
 use crate::{
+    hashing::QuickMap,
     pool::{Pool, Word},
-    world::{Grants, SLOTS},
+    world::{BUS, Grants, SLOTS},
 };
 
 /// A call to the model. The invocation goes on with its answer.
@@ -21,9 +22,12 @@ use crate::{
 pub enum Call {
     /// The invocation begins, looks at the clock, and gets the allowlist.
     Begin,
+    /// DescribeImages, of the image, where it may be deregistered.
+    Image,
     /// DescribeImages, of the copies.
     Copies,
-    /// DescribeImages, of one copy that CopyImage has just answered with. It is asked until EC2's reads have caught up.
+    /// DescribeImages, of one image by its ID: of a copy that CopyImage has just answered with until EC2's reads have caught
+    /// up, or of an image that a search did not find.
     IsThere(u8),
     /// DescribeImages in the other Region, of the image that is copied.
     Source,
@@ -55,6 +59,14 @@ pub enum Call {
     },
 }
 
+impl Call {
+    /// Whether it reads something on which it depends whether a share is given.
+    fn is_about_facts(&self) -> bool {
+        // A share by a grant makes its own if it may not list them: with the same Name, KMS answers with the one that is there.
+        matches!(self, Self::Image | Self::Copies | Self::Source | Self::Launch(_) | Self::Copy(_))
+    }
+}
+
 /// How an image stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Stands {
@@ -81,8 +93,8 @@ impl Stands {
 /// The model's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Answer {
-    /// The place of the clock, and whether nobody may have copies any more.
-    Began(u8, bool),
+    /// The place of the clock, whether nobody may have copies any more, and whether the image may be deregistered.
+    Began(u8, bool, bool),
     /// The copies: how each stands, and its name.
     Copies([(Stands, Word); SLOTS]),
     /// Whether it is there, or, of a copy, whether it is pending or available.
@@ -103,11 +115,11 @@ pub enum Answer {
     NameTaken,
     /// There is a schedule of that name already.
     Conflict,
-    /// The write is not done, and never will be.
+    /// The write is not done, and never will be. Of a read: it has failed, and will again.
     Refused,
     /// The write is not done, because the copy is pending.
     NotYet,
-    /// The write is not done: throttled until the time was over.
+    /// The write is not done, or the read has failed: throttled until the time was over.
     Failed,
     /// No answer arrived. The write may be done.
     Lost,
@@ -160,17 +172,50 @@ pub struct Pools {
     pub steps: Pool<Step>,
     /// The names and the client tokens of copies.
     pub words: Pool<String>,
+    /// What the schedules say, by their names and contents: reading a record costs more than everything else about a state.
+    records: RefCell<QuickMap<(Word, Word), Rc<Record>>>,
 }
 
-/// The result of calls, or those of them that have no answer yet. They are under way at the same time.
-pub type Asked<T> = Result<T, Vec<Call>>;
+impl Pools {
+    /// The record that this schedule of this name is.
+    pub fn record(&self, name: Word, schedule: Word) -> Rc<Record> {
+        let mut records = self.records.borrow_mut();
+        let record = records.entry((name, schedule)).or_insert_with(|| {
+            let name = self.names.get(name).parse().unwrap();
+            let record = Record::read(&name, &self.schedules.get(schedule), BUS);
+            Rc::new(record.expect("the model has no foreign schedule"))
+        });
+        record.clone()
+    }
+}
+
+/// Why there is no result.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Halt {
+    /// These calls have no answer yet. They are under way at the same time.
+    Calls(Vec<Call>),
+    /// A read failed.
+    Failed(Box<Failure>),
+}
+
+/// The result of calls.
+pub type Asked<T> = Result<T, Halt>;
+
+/// The result of reads, also if one of them failed.
+pub fn read<T>(asked: Asked<T>) -> Asked<Reading<T>> {
+    match asked {
+        Ok(result) => Ok(Ok(result)),
+        Err(Halt::Failed(failure)) => Ok(Err(*failure)),
+        Err(Halt::Calls(calls)) => Err(Halt::Calls(calls)),
+    }
+}
 
 /// Both, which the function asks for at the same time.
 pub fn both<A, B>(one: Asked<A>, other: Asked<B>) -> Asked<(A, B)> {
     match (one, other) {
         (Ok(one), Ok(other)) => Ok((one, other)),
-        (Err(calls), Ok(_)) | (Ok(_), Err(calls)) => Err(calls),
-        (Err(calls), Err(more)) => Err([calls, more].concat()),
+        (Err(Halt::Calls(calls)), Err(Halt::Calls(more))) => Err(Halt::Calls([calls, more].concat())),
+        (_, Err(halt @ Halt::Calls(_))) | (Err(halt), _) | (_, Err(halt)) => Err(halt),
     }
 }
 
@@ -187,9 +232,25 @@ impl Answers {
         Self(answers)
     }
 
+    /// The reads that failed.
+    fn unread(&self) -> impl Iterator<Item = &Call> {
+        let failed = self.0.iter().filter(|(_, answer)| matches!(answer, Answer::Failed | Answer::Refused));
+        failed.map(|(call, _)| call).filter(|call| !matches!(call, Call::Write { .. } | Call::CopyImage { .. }))
+    }
+
+    /// Whether something could not be read about an image.
+    pub fn lack_a_fact(&self) -> bool {
+        self.unread().any(Call::is_about_facts)
+    }
+
+    /// Whether a record could not be read.
+    pub fn lack_a_record(&self) -> bool {
+        self.unread().any(|call| matches!(call, Call::Names | Call::Schedule(_) | Call::LookAgain(_)))
+    }
+
     /// The place of the clock at the beginning.
     pub fn began(&self) -> Option<u8> {
-        self.0.iter().find_map(|(_, answer)| if let Answer::Began(place, _) = answer { Some(*place) } else { None })
+        self.0.iter().find_map(|(_, answer)| if let Answer::Began(place, ..) = answer { Some(*place) } else { None })
     }
 }
 
@@ -210,8 +271,21 @@ impl<'s> Script<'s> {
     /// The answer to the call; or the call, if it has no answer yet.
     pub fn ask(&self, call: Call) -> Asked<Answer> {
         let mut left = self.left.borrow_mut();
-        let Some(place) = left.iter().position(|(known, _)| *known == call) else { return Err(vec![call]) };
+        let Some(place) = left.iter().position(|(known, _)| *known == call) else {
+            return Err(Halt::Calls(vec![call]));
+        };
         let (_, answer) = left.remove(place);
         Ok(answer.clone())
+    }
+
+    /// The answer to a read, if it has not failed.
+    pub fn read(&self, call: Call) -> Asked<Answer> {
+        let (code, retryable, message) = match self.ask(call)? {
+            Answer::Failed => (ErrorCode::Throttled, true, "throttled"),
+            Answer::Refused => (ErrorCode::Denied, false, "the role may not read it"),
+            answer => return Ok(answer),
+        };
+        let message = message.to_owned();
+        Err(Halt::Failed(Box::new(Failure { code, call: None, resource: None, message, retryable })))
     }
 }

@@ -10,6 +10,21 @@ pub fn scenes(size: usize) -> impl Iterator<Item = Scene> {
     all(size, &Kind::ALL, &Before::ALL)
 }
 
+/// The same, where the image may be deregistered.
+pub fn deregistrations(size: usize) -> impl Iterator<Item = Scene> {
+    scenes(size).map(|scene| Scene { may_go: true, ..scene })
+}
+
+/// The same of those that write or delete records of expiries.
+pub fn expiries(size: usize) -> impl Iterator<Item = Scene> {
+    all(size, &Kind::OF_EXPIRIES, &Before::ALL)
+}
+
+/// The same of those by which a copy is asked for, made, shared and taken back.
+pub fn few_copies(size: usize) -> impl Iterator<Item = Scene> {
+    all(size, &Kind::FEW_COPIES, &Before::COPIES)
+}
+
 /// The same about copies.
 pub fn copies(size: usize) -> impl Iterator<Item = Scene> {
     all(size, &Kind::COPIES, &Before::COPIES)
@@ -18,6 +33,11 @@ pub fn copies(size: usize) -> impl Iterator<Item = Scene> {
 /// The same about approvals.
 pub fn approvals(size: usize) -> impl Iterator<Item = Scene> {
     all(size, &Kind::APPROVALS, &Before::APPROVALS)
+}
+
+/// The same about copies that need an approval.
+pub fn approved_copies(size: usize) -> impl Iterator<Item = Scene> {
+    all(size, &Kind::APPROVED_COPIES, &Before::APPROVED_COPIES)
 }
 
 fn all(size: usize, kinds: &'static [Kind], before: &'static [Before]) -> impl Iterator<Item = Scene> {

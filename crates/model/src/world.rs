@@ -43,6 +43,12 @@ static IDS: LazyLock<[ImageId; SLOTS]> = LazyLock::new(|| {
     [worlds::IMAGE, "ami-000000c1", "ami-000000c2", "ami-000000c3", "ami-000000c4"].map(|id| id.parse().unwrap())
 });
 
+/// The snapshots behind them.
+static SNAPSHOT_IDS: LazyLock<[SnapshotId; SLOTS]> = LazyLock::new(|| {
+    let first = World::encrypted("golden-1", &[]).snapshot().id.to_string();
+    [&first, "snap-000000c1", "snap-000000c2", "snap-000000c3", "snap-000000c4"].map(|id| id.parse().unwrap())
+});
+
 /// The image that is copied, and its Region.
 pub const SOURCE: &str = "ami-0000000e";
 const FROM: &str = "eu-north-1";
@@ -90,6 +96,15 @@ rules:
     targets: ["111122223333"]
     access: copy
     keys: grant
+  - name: guarded-copies
+    requesters: ["jwt:https://issuer.example#ada"]
+    approvers: ["jwt:https://issuer.example#bea", "jwt:https://issuer.example#cleo"]
+    actions: [share]
+    images: {names: ["copied-*"]}
+    targets: ["111122223333"]
+    access: copy
+    keys: grant
+    copies: {from: [eu-north-1], key: "arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab", within: 30m}
   - name: copied
     requesters: ["lambda:invoke", "arn:aws:iam::999988887777:role/pipeline"]
     actions: [share, revoke, reset]
@@ -165,21 +180,26 @@ pub fn slot_of(id: &ImageId) -> Option<usize> {
 
 /// The slot of the image behind which this snapshot is.
 pub fn slot_of_snapshot(id: &SnapshotId) -> usize {
-    (0..SLOTS).find(|slot| snapshot(*slot).id == *id).unwrap()
+    SNAPSHOT_IDS.iter().position(|known| known == id).unwrap()
 }
 
 /// The image that is copied.
 pub fn source() -> RegionalImage {
-    RegionalImage { region: FROM.parse().unwrap(), id: SOURCE.parse().unwrap() }
+    static IMAGE: LazyLock<RegionalImage> =
+        LazyLock::new(|| RegionalImage { region: FROM.parse().unwrap(), id: SOURCE.parse().unwrap() });
+    IMAGE.clone()
 }
 
 /// What EC2 says in the other Region about the image that is copied.
 pub fn source_image() -> Image {
-    let mut image = World::encrypted("copied-1", &[]).image;
-    image.snapshots[0].id = "snap-0000000e".parse().unwrap();
-    image.snapshots[0].snapshot = Fact::NotRead;
-    (image.launch_permissions, image.expiries) = (Fact::NotRead, Fact::NotRead);
-    image
+    static IMAGE: LazyLock<Image> = LazyLock::new(|| {
+        let mut image = World::encrypted("copied-1", &[]).image;
+        image.snapshots[0].id = "snap-0000000e".parse().unwrap();
+        image.snapshots[0].snapshot = Fact::NotRead;
+        (image.launch_permissions, image.expiries) = (Fact::NotRead, Fact::NotRead);
+        image
+    });
+    IMAGE.clone()
 }
 
 /// What EC2 says about the copy in this slot, apart from what changes.
@@ -192,7 +212,7 @@ pub fn copy(slot: usize, name: &str, state: ImageState) -> Image {
         state,
         ..source_image()
     };
-    image.snapshots[0].id = snapshot(slot).id;
+    image.snapshots[0].id = SNAPSHOT_IDS[slot].clone();
     image
 }
 
@@ -213,10 +233,9 @@ pub fn snapshot(slot: usize) -> Snapshot {
         let snapshot = World::encrypted("golden-1", &[]).snapshot().clone();
         Snapshot { create_volume_permissions: Fact::NotRead, needed_by: Fact::NotRead, ..snapshot }
     });
-    let own = ["snap-000000c0", "snap-000000c1", "snap-000000c2", "snap-000000c3", "snap-000000c4"];
     match slot {
         0 => SNAPSHOT.clone(),
-        slot => Snapshot { id: own[slot].parse().unwrap(), ..SNAPSHOT.clone() },
+        slot => Snapshot { id: SNAPSHOT_IDS[slot].clone(), ..SNAPSHOT.clone() },
     }
 }
 

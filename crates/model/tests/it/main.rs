@@ -12,16 +12,16 @@ use std::collections::BTreeSet;
 
 use model::{
     explore::{Explorer, Limits},
-    invocation::Planted,
     kept::Lag,
     kinds::Kind,
-    scenes::{Before, KNOWN, NOBODY_WAITS, OVERTAKEN, Scene},
-    sets::{approvals, scenes},
+    planted::Planted,
+    scenes::{Before, KNOWN, NOBODY_SAYS_SO, NOBODY_WAITS, OVERTAKEN, Scene},
+    sets::{approvals, deregistrations, scenes},
 };
 
 const LAG: Lag = Lag { ec2: true, kms: false };
 const QUIET: Limits =
-    Limits { crashes: 0, faults: 0, events: 0, lag: Lag { ec2: false, kms: false }, is_one_by_one: false };
+    Limits { crashes: 0, faults: 0, reads: 0, events: 0, lag: Lag { ec2: false, kms: false }, is_one_by_one: false };
 
 /// The same, and the reads that an invocation makes at the same time run one after the other.
 const SIMPLE: Limits = Limits { is_one_by_one: true, ..QUIET };
@@ -160,6 +160,37 @@ fn a_decision_without_its_record_or_about_another_ask_is_found() {
     finds(Planted::NoDecision, &[Kind::Approve], Before::Asked, QUIET, what);
     let what = "one ask was decided in two ways";
     finds(Planted::AnyAsk, &[Kind::Approve, Kind::Reject], Before::Asked, SIMPLE, what);
+}
+
+#[test]
+fn what_could_not_be_read_and_counts_as_read_is_found() {
+    let with_read = Limits { reads: 1, ..SIMPLE };
+    let what = "a launch permission must expire, and no record is left";
+    finds(Planted::BlindSecondLook, &[Kind::ShareUntil, Kind::Revoke], Before::Unshared, with_read, what);
+    let what = "something is given that must expire, and there is no record";
+    finds(Planted::BlindGrants, &[Kind::Expire], Before::SharedUntil, with_read, what);
+    let what = "access is given, and something was not read that it depends on";
+    finds(Planted::BlindFacts, &[Kind::Share], Before::Unshared, with_read, what);
+}
+
+#[test]
+fn an_expiry_that_takes_an_image_for_deregistered_because_a_search_lacks_it_is_found() {
+    let lacking = Limits { reads: 0, events: 1, lag: LAG, ..SIMPLE };
+    let scene = || deregistrations(1).find(|scene| scene.name() == "SharedUntil: expire 1").unwrap();
+    assert_eq!(Explorer::new(Planted::Nothing).explore(&scene(), lacking).found, None, "without the fault");
+    let found = Explorer::new(Planted::SearchedOnly).explore(&scene(), lacking).found.expect("the fault is found");
+    assert_eq!(found.what, "something was removed before the launch permission");
+}
+
+#[test]
+fn a_copy_that_is_begun_without_an_approval_is_found() {
+    finds(Planted::NoDecision, &[Kind::ApproveCopy], Before::CopyAsked, SIMPLE, NOBODY_SAYS_SO);
+}
+
+#[test]
+fn one_request_goes_on_without_what_it_cannot_read_or_ends() {
+    assert_eq!(explore(scenes(1), Limits { reads: 1, ..SIMPLE }, 100), BTreeSet::new());
+    assert_eq!(explore(deregistrations(1), Limits { events: 1, lag: LAG, ..SIMPLE }, 100), BTreeSet::new());
 }
 
 #[test]

@@ -1,0 +1,54 @@
+//! Owns what is not the request of a requester for an image: the hint of an expiry, and a repair, which also carries out the
+//! expiries that are overdue.
+
+use std::collections::BTreeMap;
+
+use sharing::{
+    allowlist::Allowlist,
+    decide::{self, Authority, Case, Judgements, Surveyed},
+    domain::ExpiryName,
+    outcome::{Outcome, Status},
+    records::{Record, RecordName},
+    request::Request,
+};
+
+use crate::{
+    act::act,
+    invocation::{Invocation, Pursued, of_request},
+    pursue::pursue,
+    reading::{observe, read_record},
+    script::{Asked, read},
+    world,
+};
+
+/// Carries out the expiry that a hint names.
+pub fn expire(invocation: &Invocation<'_, '_>, name: &ExpiryName) -> Asked<Option<Pursued>> {
+    let named = RecordName::Expiry(name.clone());
+    let expiry = match read(read_record(invocation.script, &named))? {
+        Ok(Some(Record::Expiry(expiry))) => expiry,
+        Ok(_) => return Ok(None),
+        Err(failure) => return Ok(Some(Pursued::failed(Outcome::new(invocation.id, Status::Completed), failure))),
+    };
+    let Ok(request) = decide::due(&expiry, invocation.now, false) else { return Ok(None) };
+    let nobody = Allowlist { accounts: BTreeMap::new(), rules: Vec::new() };
+    let case = world::case(&request, Authority::Expiry(&expiry), &nobody, invocation.id, invocation.now);
+    Ok(Some(pursue(invocation, &case, of_request(&case))?))
+}
+
+/// Repairs the image, and then expires what is overdue.
+pub fn repair(invocation: &Invocation<'_, '_>, case: &Case<'_>) -> Asked<Vec<Pursued>> {
+    let request = Request { image_ids: vec![world::image_id()], ..case.request.clone() };
+    let case = &Case { request: &request, ..*case };
+    let judgements = Judgements::until(&|| false);
+    let facts = match read(observe(invocation, case, &judgements))? {
+        Ok(facts) => facts,
+        Err(failure) => return Ok(vec![Pursued::failed(of_request(case), failure)]),
+    };
+    let mut decisions = decide::decide(case, &facts, &judgements).expect("there is time");
+    let surveyed = Surveyed::new(case, &facts, &mut decisions);
+    let mut total = vec![act(invocation, case, &facts, decisions, of_request(case))?];
+    for name in &surveyed.overdue {
+        total.extend(expire(invocation, name)?);
+    }
+    Ok(total)
+}

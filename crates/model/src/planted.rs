@@ -1,0 +1,79 @@
+//! Owns [`Planted`]: the faults that are planted in an invocation, to show that the explorer finds them.
+
+use sharing::plan::Step;
+
+/// A fault that is planted in an invocation, to show that the explorer finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Planted {
+    /// None.
+    #[default]
+    Nothing,
+    /// A share adds the launch permission before everything else.
+    LaunchFirst,
+    /// A revoke deletes the records before everything else.
+    RecordsFirst,
+    /// A share does not read its record again.
+    NoSecondLook,
+    /// A revoke does not remove the permissions once more after it has deleted records.
+    NoClosingRemove,
+    /// A revoke does not list the grants again.
+    NoClosingLook,
+    /// A share goes on if its grant failed.
+    GoesOn,
+    /// An expiry that finds a later record revokes all the same.
+    NeverSuperseded,
+    /// A share that waits for a copy begins the copy before it writes its record.
+    CopyFirst,
+    /// A hint that makes a share deletes its record at once.
+    EndsAtOnce,
+    /// A revoke of a share that waited for a copy does not look at the copies again.
+    NoWithdrawnLook,
+    /// A decision counts for any ask of its name, and for none.
+    AnyAsk,
+    /// A decision is carried out without a record of it.
+    NoDecision,
+    /// A share that can't read its record again counts it as there.
+    BlindSecondLook,
+    /// Launch permissions that can't be read count as none.
+    BlindFacts,
+    /// Grants that can't be read count as not there.
+    BlindGrants,
+    /// An image that a search does not find counts as deregistered.
+    SearchedOnly,
+    /// A share that relied on another's record does not look whether it is still there.
+    NoRecordAgain,
+}
+
+impl Planted {
+    /// The plan with the fault.
+    pub fn spoil(self, steps: Vec<Step>) -> Vec<Step> {
+        let first = |is_first: fn(&Step) -> bool| {
+            let (mut steps, rest): (Vec<_>, Vec<_>) = steps.clone().into_iter().partition(is_first);
+            steps.extend(rest);
+            steps
+        };
+        match self {
+            Self::LaunchFirst => first(|step| matches!(step, Step::AddLaunchPermissions { .. })),
+            Self::CopyFirst => first(|step| matches!(step, Step::CopyImage(_))),
+            Self::RecordsFirst => first(|step| matches!(step, Step::DeleteExpiry { .. })),
+            Self::NoClosingRemove => {
+                let last = steps.iter().rposition(|step| matches!(step, Step::DeleteExpiry { .. }));
+                steps.into_iter().take(last.map_or(usize::MAX, |last| last + 1)).collect()
+            }
+            Self::Nothing
+            | Self::NoSecondLook
+            | Self::NoClosingLook
+            | Self::GoesOn
+            | Self::NeverSuperseded
+            | Self::NoWithdrawnLook
+            | Self::EndsAtOnce
+            | Self::AnyAsk
+            | Self::NoDecision
+            | Self::BlindSecondLook
+            | Self::BlindGrants
+            | Self::BlindFacts
+            | Self::SearchedOnly
+            | Self::NoRecordAgain => steps,
+        }
+    }
+}
