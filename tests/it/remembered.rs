@@ -115,6 +115,30 @@ fn a_grant_that_is_revoked_or_made_in_between_counts() {
     }
 }
 
+/// What was asked ahead and is not needed is not told, even if it would be a reason.
+#[test]
+fn a_grant_that_was_needed_and_is_not_any_more_is_no_reason() {
+    let aws = LocalAws::turn();
+    let stage = Stage::new(&aws, 0);
+    let scene = scenes::scenes().into_iter().find(|scene| scene.name.contains("three keys and a grant")).unwrap();
+    let scene = stage.place(&scene);
+    stage.seed(&scene);
+    let mut facts = read(aws.endpoint, &scene);
+    // The key policies let this account in, too.
+    let grantee = format!("arn:aws:iam::{}:root", BOTH[0]);
+    let name = GrantName::new(&scene.images()[0].parse().unwrap(), BOTH[0].parse().unwrap(), None);
+    let by_hand = deployment(aws.endpoint).aws;
+    for key in facts.keys.keys() {
+        drop(block_on(by_hand.create_grant(key, &name, &grantee, &["Decrypt", "CreateGrant"])).unwrap());
+    }
+    facts.grantees = facts.keys.keys().map(|key| (key.clone(), [grantee.clone()].into())).collect();
+    for request in questions(&scene) {
+        let remembers = deployment(aws.endpoint);
+        remembers.memory.learn(described(&facts), &facts);
+        assert_eq!(answer(&remembers, &request), answer(&deployment(aws.endpoint), &request), "{request}");
+    }
+}
+
 /// A question that doesn't matter any more is not waited for, and its failure is not told.
 #[test]
 fn nobody_waits_for_grants_that_are_asked_for_ahead_and_not_needed() {

@@ -414,3 +414,132 @@ fn a_failure_at_the_end_makes_a_request_failed() {
         assert_eq!(given_up.errors[0].code, ErrorCode::Throttled);
     }
 }
+
+#[test]
+fn of_several_images_a_request_that_only_reads_answers_for_those_it_knows() {
+    let result = |action: &str, accounts: &[&str]| {
+        let mut request = json!({"action": action, "imageIds": [IMAGE, "ami-99999999"]});
+        if !accounts.is_empty() {
+            request["accountIds"] = json!(accounts);
+        }
+        World::open("golden-1").put(&request, |case, facts| {
+            let results = decide(case, facts).into_iter().map(|decision| {
+                let image = facts.images.get(decision.image_id);
+                let steps = image.map(|image| plan(case, &decision, image, facts)).unwrap_or_default();
+                let steps = steps.into_iter().map(|step| StepResult::new(step, StepState::Failed)).collect();
+                ImageResult { decision, steps, lost: Vec::new() }
+            });
+            let attempt = Attempt::new(case, facts, &results.collect::<Vec<_>>());
+            (attempt.result, attempt.refusals.len())
+        })
+    };
+    assert_eq!(result("list", &[]), (Status::Completed, 1));
+    assert_eq!(result("check", &[ONE]), (Status::Completed, 1));
+    // Something is done, even if it fails: the request is neither refused nor failed as a whole.
+    assert_eq!(result("revoke", &[ONE]), (Status::Incomplete, 1));
+    assert_eq!(result("share", &[ONE]), (Status::Refused, 1));
+}
+
+#[test]
+fn the_request_goes_on_without_what_is_best_effort_or_tried_again() {
+    use sharing::{
+        needs::{CopyOrder, GranteeKind},
+        progress::why_not_done,
+    };
+    let grant = |kind: GranteeKind| Step::CreateGrant {
+        key: key(),
+        name: sharing::domain::GrantName::new(&IMAGE.parse().unwrap(), account(ONE), None),
+        grantee: root(ONE),
+        account: account(ONE),
+        kind,
+    };
+    let order = CopyOrder {
+        source: super::copies::regional("eu-north-1"),
+        source_name: "golden-1".to_owned(),
+        key: key(),
+        failed_copies: 0,
+        is_from_here: false,
+    };
+    let failed = |step: Step, retryable| StepResult {
+        error: Some(Failure { retryable, ..denied("x") }),
+        ..StepResult::new(step, StepState::Failed)
+    };
+    let copy = || Step::CopyImage(order.clone());
+    let role = || grant(GranteeKind::Role("spot".parse().unwrap()));
+    for (step, retryable, expect) in [
+        (copy(), true, true),
+        (copy(), false, false),
+        (role(), true, true),
+        (role(), false, true),
+        (grant(GranteeKind::Account), true, false),
+        (grant(GranteeKind::Account), false, false),
+    ] {
+        assert_eq!(failed(step.clone(), retryable).is_passed_over(), expect, "{step:?} {retryable}");
+    }
+    assert!(!StepResult::new(copy(), StepState::Failed).is_passed_over());
+    let done = || StepResult::new(copy(), StepState::Done);
+    assert_eq!(why_not_done(vec![done(), done()]), None);
+    let why = why_not_done(vec![done(), failed(copy(), false), failed(role(), true)]).unwrap();
+    assert_eq!((why.code, why.retryable), (ErrorCode::Denied, false));
+}
+
+/// A grant is revoked and permissions are removed whatever else failed, as far as possible; a record that gives a right is
+/// deleted in any case, after the new record of the other targets.
+#[test]
+fn a_step_waits_for_the_phases_whose_failure_would_make_it_unsafe() {
+    use sharing::plan::Phase::{Copies, Expiries, Grants, Launch, Snapshots, Waiting, Withdrawals};
+    let world = World::encrypted("granted-1", &[]).shared_with(&[ONE]).with_expiry(ONE, in_days(5));
+    let world = world.with(|world| {
+        world.key().grants = Fact::Known(vec![own_grant(ONE)]);
+        world.snapshot().create_volume_permissions = copied_by(&[ONE]);
+    });
+    let of = |request: &Value, world: &World| after(world, request, DONE, |_, _, result| result.steps);
+    let revoke = of(&request("revoke", &[ONE], json!({})), &world);
+    let share = of(&share_for_a_while(), &World::encrypted("granted-1", &[]));
+    let all = [Grants, Snapshots, Launch, Expiries, Waiting, Copies, Withdrawals];
+    for taken in revoke.iter().chain(&share) {
+        let is_removal =
+            matches!(taken.step, Step::RemoveLaunchPermissions { .. } | Step::RemoveCreateVolumePermissions { .. });
+        let expect = if matches!(taken.step, Step::RevokeGrant { .. }) {
+            vec![Grants, Launch, Expiries, Waiting, Copies, Withdrawals]
+        } else if is_removal {
+            vec![Grants, Snapshots, Launch, Copies]
+        } else {
+            all.to_vec()
+        };
+        let waits: Vec<_> = all.into_iter().filter(|phase| taken.step.waits_for(*phase)).collect();
+        assert_eq!(waits, expect, "{:?}", taken.step);
+    }
+    let record = super::copies::recorded(&[ONE], "lambda:invoke", 0, in_days(1));
+    let end = sharing::plan::end(&record);
+    assert_eq!(all.into_iter().filter(|phase| end.waits_for(*phase)).collect::<Vec<_>>(), [Waiting]);
+}
+
+#[test]
+fn what_waits_for_approval_is_accepted_and_not_shared_yet() {
+    use sharing::outcome::Waiting;
+    let waiting = || Waiting { id: "0".repeat(32), until: in_days(7), rules: vec!["golden".to_owned()] };
+    let outcome = |world: &World, result| {
+        after(world, &share_for_a_while(), DONE, |case, facts, done| {
+            let mut outcome = Outcome::new("id", result);
+            report(&mut outcome, case, facts, vec![done], "eu-west-1");
+            outcome.result = result;
+            report::await_approval(&mut outcome, waiting());
+            let rows = outcome.images[0].targets.iter().map(|row| (row.state, row.expires_at.is_some()));
+            (outcome.result, outcome.approval.is_some(), rows.collect::<Vec<_>>())
+        })
+    };
+    let world = World::encrypted("granted-1", &[]);
+    let (waits, shared) = ((TargetState::Waiting, false), (TargetState::Shared, true));
+    for (result, expect, is_waiting) in [
+        (Status::Completed, Status::Accepted, true),
+        (Status::Accepted, Status::Accepted, true),
+        (Status::Planned, Status::Planned, true),
+        (Status::Refused, Status::Refused, false),
+        (Status::Incomplete, Status::Incomplete, false),
+        (Status::Failed, Status::Failed, false),
+    ] {
+        let row = if is_waiting { waits } else { shared };
+        assert_eq!(outcome(&world, result), (expect, is_waiting, vec![row, row]), "{result:?}");
+    }
+}

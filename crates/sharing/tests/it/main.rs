@@ -25,6 +25,7 @@ mod catalogue;
 mod copies;
 mod copy_records;
 mod coverage;
+mod cut;
 mod decisions;
 mod fates;
 mod findings;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use ami_share_testing::worlds::{self, NOW, ONE};
 use sharing::{
-    domain::{AskName, CopyName, ExpiryName, ImageId, Target},
-    records::{ApprovalAnswer, ApprovalDecision, Mac, Record, RecordName},
+    domain::{AskName, CopyName, ExpiryName, GroupId, ImageId, Target},
+    records::{ApprovalAnswer, ApprovalDecision, Ask, Mac, Record, RecordName, waiting_request},
+    request::{Parameters, Request},
 };
 use time::OffsetDateTime;
 
@@ -114,4 +115,46 @@ fn a_record_that_gives_a_right_has_a_code_of_its_own_name_and_text() {
         let read = Record::read(&with.name(), &with.schedule(BUS, NOW), BUS).unwrap();
         assert_eq!((read.mac(), read.digest()), (with.mac(), with.digest()));
     }
+}
+
+#[test]
+fn a_code_is_right_only_if_every_byte_is() {
+    let mac = |bytes: [u8; 32]| Mac::from_bytes(&bytes).unwrap();
+    let right = [0x5a; 32];
+    assert_eq!(mac(right), mac(right));
+    for (one, other) in [(0, 1), (0, 31), (15, 16), (31, 31)] {
+        // Two bytes that differ in the same bits.
+        let mut wrong = right;
+        wrong[one] ^= 1;
+        if one != other {
+            wrong[other] ^= 1;
+        }
+        assert_ne!(mac(right), mac(wrong), "bytes {one} and {other}");
+    }
+    assert_eq!(Mac::from_bytes(&[0; 31]), None);
+}
+
+/// The order of the roles, a dry run and where a field came from make no other share.
+#[test]
+fn the_same_share_has_the_same_record_however_it_is_asked_for() {
+    let asked = ask(&["one"]);
+    let roles = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<_>>();
+    let mut parameters = Parameters::default();
+    parameters.say("imageIds", Some("imageId"));
+    let request = Request { service_linked_roles: roles(&["spot", "autoscaling"]), ..asked.request.clone() };
+    let same = Request {
+        service_linked_roles: roles(&["autoscaling", "spot"]),
+        dry_run: true,
+        group: GroupId::parse("o-a1b2c3d4e5"),
+        parameters,
+        ..request.clone()
+    };
+    let name = |request: &Request| {
+        let ask = Ask::new(request, &person("bob", &["web"]), "first", vec!["one".to_owned()], NOW);
+        (ask.name, ask.request)
+    };
+    assert_eq!(name(&request), name(&same));
+    let source = "ami-0000000a".parse().unwrap();
+    let waits = |request: &Request| waiting_request(request, &source);
+    assert_eq!(waits(&request), waits(&Request { service_linked_roles: request.service_linked_roles.clone(), ..same }));
 }
