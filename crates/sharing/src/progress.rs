@@ -157,4 +157,24 @@ mod tests {
         let first = [failed(one.unwrap(), ErrorCode::TargetNotKnown), StepResult::new(two.unwrap(), StepState::Done)];
         check(&first, &[Turn::Skip(add_launch(&[ONE])), Turn::Take(add_launch(&[TWO]))]);
     }
+
+    /// A grant on a key can't be divided: it is of one account.
+    #[test]
+    fn the_grant_of_a_target_that_aws_does_not_know_stays_and_others_are_revoked() {
+        let key: crate::domain::KeyArn = "arn:aws:kms:eu-west-1:999988887777:key/1234abcd".parse().unwrap();
+        let revoke = |account: &str| Step::RevokeGrant {
+            key: key.clone(),
+            grant_id: account.to_owned(),
+            name: format!("ami-share/ami-1a2b3c4d/{account}"),
+            account: account.parse().unwrap(),
+        };
+        let remove = Step::RemoveLaunchPermissions {
+            image_id: "ami-1a2b3c4d".parse().unwrap(),
+            targets: vec![ONE.parse().unwrap()],
+        };
+        let mut progress = Progress::new(&[remove.clone(), revoke(ONE), revoke(TWO)]);
+        assert_eq!(progress.next_phase(), Some(vec![Turn::Take(remove.clone())]));
+        progress.learn(&[failed(remove, ErrorCode::TargetNotKnown)]);
+        assert_eq!(progress.next_phase(), Some(vec![Turn::Skip(revoke(ONE)), Turn::Take(revoke(TWO))]));
+    }
 }

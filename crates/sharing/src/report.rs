@@ -164,15 +164,16 @@ fn role_warning(step: &Step, error: &Failure) -> Option<String> {
     ))
 }
 
-/// Whether the image has a row: not if the requester may not ask about it.
+/// Whether the image has a row: not if the requester may not ask about it, or if that is not known.
 fn shows_image(action: Action, ImageResult { decision, steps, lost: _ }: &ImageResult<'_>) -> bool {
+    if matches!(decision.decision, Decision::Unsettled(_)) {
+        return false;
+    }
     match action {
         Action::Check | Action::List | Action::Usage | Action::Share => {
             decision.rule.is_some() && !decision.blocks_reading()
         }
-        Action::Revoke | Action::Reset => {
-            decision.refusals().is_empty() && !matches!(decision.decision, Decision::Unsettled(_))
-        }
+        Action::Revoke | Action::Reset => decision.refusals().is_empty(),
         // A repair shows only the images for which it had something to do.
         Action::Audit | Action::Repair => !steps.is_empty(),
         Action::Images | Action::Approvals | Action::Approve | Action::Reject => decision.rule.is_some(),

@@ -138,6 +138,16 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_says_the_age_and_the_limit_as_data() {
+        let values = |time: &str| {
+            let refusal = SentAt::at_rfc3339(Some(time)).refusal(Action::Share, NOW, MAX_AGE).unwrap();
+            serde_json::json!(refusal.values)
+        };
+        assert_eq!(values("2026-11-22T11:44:59Z"), serde_json::json!({"age": 901, "maxAge": 900}));
+        assert_eq!(values("2026-11-22T12:05:01Z"), serde_json::json!({"age": -301}));
+    }
+
+    #[test]
     fn a_message_is_dated_in_milliseconds() {
         for (time, is_stale) in [
             ("1795348800000", false),

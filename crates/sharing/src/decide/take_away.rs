@@ -93,7 +93,7 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
 fn withdrawals<'a>(case: &Case<'a>, facts: &Facts, image: &'a Image, permit: &Permit<'a>) -> Vec<Withdrawal<'a>> {
     let is_reset = case.request.action == Action::Reset;
     let waits = image.waiting.iter().any(|records| !records.is_empty());
-    if !(is_reset || case.request.action == Action::Revoke) || !waits {
+    if !waits {
         return Vec::new();
     }
     let is_lead = copies::is_lead(case, facts, permit.image_id, image);

@@ -543,3 +543,70 @@ fn what_waits_for_approval_is_accepted_and_not_shared_yet() {
         assert_eq!(outcome(&world, result), (expect, is_waiting, vec![row, row]), "{result:?}");
     }
 }
+
+/// What is left out without harm is told: the copy that is tried again, and the role that may not exist yet, with the command
+/// that its account runs once it does.
+#[test]
+fn what_was_not_done_although_the_request_goes_on_is_a_warning() {
+    let warnings = |world: &World, request: &Value, is_left: fn(&Step) -> bool, state: Status| {
+        after(world, request, DONE, |case, facts, mut result| {
+            for taken in result.steps.iter_mut().filter(|taken| is_left(&taken.step)) {
+                taken.state = StepState::Failed;
+                taken.error = Some(Failure { retryable: true, ..denied("x:Throttled") });
+            }
+            let mut outcome = Outcome::new("id", Status::Refused);
+            report(&mut outcome, case, facts, vec![result], "eu-west-1");
+            assert_eq!(outcome.result, state);
+            let told = outcome.warnings.into_iter().filter(|warning| warning.contains("x:Throttled"));
+            told.collect::<Vec<_>>()
+        })
+    };
+    let is_of_role = |step: &Step| matches!(step, Step::CreateGrant { kind, .. } if kind.role().is_some());
+    let share = request("share", &[ONE], json!({"serviceLinkedRoles": ["autoscaling"]}));
+    let [warning] = &warnings(&World::encrypted("granted-1", &[]), &share, is_of_role, Status::Completed)[..] else {
+        panic!("one warning")
+    };
+    let role =
+        format!("arn:aws:iam::{ONE}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling");
+    let command =
+        format!("aws kms create-grant --region eu-west-1 --key-id {KEY} --grantee-principal {role} --operations ");
+    assert!(warning.contains(&command), "{warning}");
+    let is_copy = |step: &Step| matches!(step, Step::CopyImage(_));
+    let (world, share) = (super::copies::world("copied-1", &[ONE]), super::copies::share(&[ONE]));
+    let [warning] = &warnings(&world, &share, is_copy, Status::Accepted)[..] else { panic!("one warning") };
+    assert!(warning.contains(super::copies::SOURCE) && warning.contains("try again"), "{warning}");
+    // What is done needs no word.
+    assert_eq!(warnings(&world, &share, |_| false, Status::Accepted), [""; 0]);
+}
+
+#[test]
+fn a_target_has_the_expiry_time_of_its_own_share() {
+    let until = in_days(3).format(&time::format_description::well_known::Rfc3339).unwrap();
+    let share = request("share", &[ONE], json!({"expiresAt": until}));
+    after(&World::open("golden-1"), &share, DONE, |case, facts, result| {
+        let mut outcome = Outcome::new("id", Status::Refused);
+        report(&mut outcome, case, facts, vec![result], "eu-west-1");
+        let rows = outcome.images[0].targets.iter().map(|row| (row.state, row.expires_at));
+        assert_eq!(rows.collect::<Vec<_>>(), [(TargetState::Shared, Some(in_days(3)))]);
+    });
+}
+
+/// A record that is written and deleted again, because something else came in between, is no change.
+#[test]
+fn a_record_that_was_deleted_again_is_nothing_that_changed() {
+    let record = || super::copies::recorded(&[ONE], "lambda:invoke", 0, in_days(1));
+    let written = || StepResult::new(Step::CreateCopyRecord(Box::new(record())), StepState::Done);
+    let deleted = |name, state| StepResult::new(Step::DeleteCopyRecord { name, targets: Vec::new() }, state);
+    let other = || super::copies::recorded(&[TWO], "lambda:invoke", 0, in_days(1)).name;
+    for (steps, is_changed) in [
+        (vec![written(), deleted(record().name, StepState::Done)], false),
+        (vec![written()], true),
+        (vec![written(), deleted(record().name, StepState::Failed)], true),
+        (vec![written(), deleted(other(), StepState::Done)], true),
+    ] {
+        after(&World::open("golden-1"), &request("share", &[ONE], json!({})), DONE, |case, facts, result| {
+            let result = ImageResult { steps: steps.clone(), ..result };
+            assert_eq!(Attempt::new(case, facts, &[result]).is_changed, is_changed, "{steps:?}");
+        });
+    }
+}

@@ -13,7 +13,7 @@ use sharing::{
     domain::{ExpiryName, GroupId, ImageId, KeyArn, Requester},
     facts::{
         Backing, Copies, CopyRecord, CreateVolumePermissions, Expiry, Fact, Failure, Image, ImageState, Key,
-        KeyMetadata, LaunchPermission, Lineage, Provenance, RegionalImage, Snapshot,
+        KeyMetadata, LaunchPermission, Lineage, Provenance, RegionalImage, Snapshot, Watermark,
     },
     outcome::{Outcome, Status},
     plan::{Step, plan, plans},
@@ -240,9 +240,50 @@ fn where_there_is_no_copy_the_share_is_recorded_and_one_is_made() {
     assert_eq!((json!(row)["imageId"].as_str(), row.name.as_deref()), (Some(COPY), Some("copied-1")));
     assert_eq!(followed.targets(), [format!("{TWO} waiting"), format!("{ONE} waiting")]);
     assert!(row.changed);
-    // In this Region it is the same.
+    // In this Region it is the same, but for the name, which is taken.
     let here = ask("share", &[ONE], json!({"copyFrom": "eu-west-1"}));
     assert_eq!(follow(&world, &here).refusals, [""; 0]);
+    let name = |request: &Value| {
+        world.put(request, |case, facts| {
+            let steps = plans(case, facts, decide(case, facts)).remove(0).1;
+            let order =
+                steps.into_iter().find_map(|step| if let Step::CopyImage(order) = step { Some(order) } else { None });
+            order.unwrap().name(0, false)
+        })
+    };
+    assert_eq!(name(&share(&[ONE])), "copied-1");
+    assert!(name(&here).starts_with("copied-1-"), "{}", name(&here));
+}
+
+#[test]
+fn the_source_and_its_keys_are_read_only_if_a_copy_must_be_made() {
+    let open = || world("copied-1", &[ONE]);
+    let there = |key, state| open().made(COPY, copy(key, state));
+    for (world, request, is_read) in [
+        (open(), share(&[ONE]), true),
+        (open(), ask("check", &[ONE], json!({})), true),
+        (there(OTHER_KEY, ImageState::Available), share(&[ONE]), true),
+        (there(KEY, ImageState::Available), share(&[ONE]), false),
+        (there(KEY, ImageState::Pending), share(&[ONE]), false),
+        (world("lent-1", &[ONE]), revoke(&[ONE]), false),
+        // No rule covers it.
+        (world("other-1", &[ONE]), share(&[ONE]), false),
+    ] {
+        let read = world.put(&request, |case, facts| {
+            let read = read_plan::to_be_copied(case, facts);
+            read.into_iter().map(|(id, _)| id.clone()).collect::<Vec<_>>()
+        });
+        assert_eq!(read, if is_read { vec![id(SOURCE)] } else { vec![] }, "{request}");
+    }
+}
+
+#[test]
+fn a_share_that_is_refused_for_another_image_waits_for_no_copy() {
+    let gone = Copies { source: Fact::Known(None), waiting: Fact::Known(Vec::new()), ..Copies::default() };
+    let world = world("copied-1", &[ONE]).with(|world| drop(world.copies.insert(id("ami-0000000b"), gone)));
+    let both = json!({"imageIds": [SOURCE, "ami-0000000b"]});
+    let followed = refused(&world, &ask("share", &[ONE], both), &["ImageNotFound"]);
+    assert_eq!(followed.targets(), [format!("{ONE} not-shared")]);
 }
 
 #[test]
@@ -325,7 +366,8 @@ fn the_snapshots_of_copies_are_read_also_if_the_source_is_gone() {
 fn a_pending_copy_is_waited_for_whatever_its_key() {
     let world = world("copied-1", &[ONE]).made(COPY, copy(OTHER_KEY, ImageState::Pending));
     let followed = accepted(&world, &share(&[ONE]), &[create(&[ONE])]);
-    assert_eq!(json!(followed.outcome.images[0])["imageId"], json!(COPY));
+    let row = json!(followed.outcome.images[0]);
+    assert_eq!((&row["imageId"], &row["copy"]["state"]), (&json!(COPY), &json!("pending")));
     // The same request again finds its record, with its first time.
     let until = NOW + Duration::hours(3);
     let again = world.waiting(recorded(&[ONE], "lambda:invoke", 0, until));
@@ -382,13 +424,14 @@ fn the_key_of_the_rule_must_be_usable() {
     let with_key = |change: fn(&mut Key)| world("copied-1", &[ONE]).with(|world| change(world.key()));
     let metadata =
         |change: fn(&mut KeyMetadata)| world("copied-1", &[ONE]).with(|world| change(known(&mut world.key().metadata)));
-    for world in [
-        metadata(|it| it.unusable_state = Some("PendingDeletion".to_owned())),
-        metadata(|it| it.is_aws_managed = true),
-        metadata(|it| it.is_symmetric = false),
+    for (world, why) in [
+        (metadata(|it| it.unusable_state = Some("PendingDeletion".to_owned())), "PendingDeletion"),
+        (metadata(|it| it.is_aws_managed = true), "AWS manages it"),
+        (metadata(|it| it.is_symmetric = false), "not a symmetric"),
     ] {
         let refusal = &refused(&world, &share(&[ONE]), &["CopyKeyNotUsable"]).outcome.refusals[0];
         assert!(refusal.key_arn.is_some() && refusal.remedy.is_some());
+        assert!(refusal.message.contains(KEY) && refusal.message.contains(why), "{}", refusal.message);
     }
     let unread = with_key(|it| it.metadata = Fact::Failed(denied("kms:DescribeKey")));
     refused(&unread, &share(&[ONE]), &["CopyKeyNotUsable", &format!("KeyAccessUnknown {ONE}")]);
@@ -429,12 +472,14 @@ fn a_deployment_that_can_record_nothing_makes_no_copies_and_shares_those_there_a
     let bare = || world("copied-1", &[ONE]).with(|world| world.unset_for_copies = vec!["AMI_SHARE_RECORD_KEY"]);
     let refusal = &refused(&bare(), &share(&[ONE]), &["CopyNotPossible"]).outcome.refusals[0];
     assert_eq!(json!(refusal.values["variables"]), json!(["AMI_SHARE_RECORD_KEY"]));
+    assert!(refusal.message.ends_with("it has no AMI_SHARE_RECORD_KEY"), "{}", refusal.message);
     let there = bare().made(COPY, copy(KEY, ImageState::Available));
     assert_eq!(follow(&there, &share(&[ONE])).outcome.result, Status::Completed);
     // Also where it could, because it has approvals, and its role may not copy.
     let off = || world("copied-1", &[ONE]).with(|world| world.setup.copies = false);
     let refusal = &refused(&off(), &share(&[ONE]), &["CopyNotPossible"]).outcome.refusals[0];
     assert_eq!(json!(refusal.values["parameter"]), json!("EnableCopies"));
+    assert!(refusal.message.ends_with("EnableCopies is off"), "{}", refusal.message);
     let there = off().made(COPY, copy(KEY, ImageState::Available));
     assert_eq!(follow(&there, &share(&[ONE])).outcome.result, Status::Completed);
 }
@@ -636,8 +681,16 @@ fn a_list_shows_every_copy_and_what_waits() {
     let list = json!({"action": "list", "imageIds": [SOURCE], "copyFrom": REGION});
     let open = world("copied-1", &[ONE]).waiting(recorded(&[TWO, ONE], "somebody", 0, NOW));
     let followed = follow(&open, &list);
-    assert_eq!(json!(followed.outcome.images[0])["imageId"], Value::Null);
+    let row = json!(followed.outcome.images[0]);
+    assert_eq!((&row["imageId"], &row["copy"]["state"]), (&Value::Null, &json!("none")));
     assert_eq!(followed.targets(), [format!("{ONE} waiting"), format!("{TWO} waiting")]);
+    // It is shown with the copy that it waits for.
+    let making = open
+        .clone()
+        .made(COPY, copy(OTHER_KEY, ImageState::Available))
+        .made(OTHER_COPY, copy(KEY, ImageState::Pending));
+    let rows = follow(&making, &list).outcome.images;
+    assert_eq!(rows.iter().map(|row| row.targets.len()).collect::<Vec<_>>(), [0, 2]);
     let shared = Fact::Known(vec![LaunchPermission::To(target(ONE))]);
     let there = open
         .made(COPY, Image { launch_permissions: shared, ..copy(OTHER_KEY, ImageState::Available) })
@@ -693,13 +746,15 @@ fn a_revoke_reaches_every_copy_and_what_waits() {
 #[test]
 fn what_waits_is_taken_back_with_an_image_that_the_request_may_be_about() {
     let later = NOW + Duration::hours(1);
-    let record = recorded(&[ONE], "somebody", 0, later);
-    // The first of them is none of ours.
-    let foreign = Image { owner: account(THREE), ..copy(KEY, ImageState::Pending) };
-    let open = world("lent-1", &[]).made(COPY, foreign).made(OTHER_COPY, copy(KEY, ImageState::Pending));
-    let followed = follow(&open.waiting(record), &revoke(&[ONE]));
-    assert_eq!(followed.refusals, ["ImageNotOwned"]);
-    assert_eq!(followed.steps.last(), Some(&format!("{} -{ONE}", delete(&[ONE], "somebody"))));
+    // Who asked for it takes nothing else back either.
+    for requester in ["somebody", "lambda:invoke"] {
+        // The first of them is none of ours.
+        let foreign = Image { owner: account(THREE), ..copy(KEY, ImageState::Pending) };
+        let open = world("lent-1", &[]).made(COPY, foreign).made(OTHER_COPY, copy(KEY, ImageState::Pending));
+        let followed = follow(&open.waiting(recorded(&[ONE], requester, 0, later)), &revoke(&[ONE]));
+        assert_eq!(followed.refusals, ["ImageNotOwned"], "{requester}");
+        assert_eq!(followed.steps.last(), Some(&format!("{} -{ONE}", delete(&[ONE], requester))));
+    }
 }
 
 #[test]
@@ -709,6 +764,8 @@ fn a_revoke_of_what_only_waits_deletes_its_record() {
     let followed = follow(&open, &revoke(&[ONE]));
     assert_eq!(followed.steps, [format!("{} -{ONE}", delete(&[ONE], "somebody"))]);
     assert_eq!((followed.outcome.result, followed.targets()), (Status::Completed, vec![format!("{ONE} revoked")]));
+    // Nothing will be made, so it is about no key.
+    assert_eq!(followed.outcome.images[0].key_arns, []);
     let nothing = follow(&world("lent-1", &[]), &revoke(&[ONE]));
     assert_eq!((nothing.steps.len(), nothing.targets()), (0, vec![format!("{ONE} not-shared")]));
     // It needs nothing of the Region of the image, whose name a rule about every image does not ask for.
@@ -748,6 +805,18 @@ fn where_the_source_cannot_be_read_it_is_not_said_that_it_is_not_there() {
         let withdrawn = follow(&unread("lent-1", retryable).waiting(asked), &revoke(&[ONE]));
         assert_eq!(withdrawn.steps, [format!("{} -{ONE}", delete(&[ONE], "lambda:invoke"))]);
     }
+    // Not even who may see every image learns of one that only the request names.
+    for request in [&list, &revoke(&[ONE])] {
+        let every = unread("x", true).with(|world| {
+            world.allowlist.push_str(
+                r#"
+  - {name: every, requesters: ["lambda:invoke"], actions: [list, revoke], images: all, targets: ["111122223333"]}
+"#,
+            );
+        });
+        assert!(failed(&every, request));
+        assert_eq!(follow(&every, request).outcome.errors[0].resource.as_deref(), Some(SOURCE));
+    }
     // There is no such image where the Region says so.
     let gone = world("lent-1", &[]).with(|world| world.copies().source = Fact::Known(None));
     refused(&gone, &revoke(&[ONE]), &["ImageNotFound"]);
@@ -773,6 +842,11 @@ fn who_asked_may_take_back_what_waits_without_the_right_to_revoke() {
     let others = world("copied-1", &[]).waiting(recorded(&[ONE], "somebody", 0, later));
     refused(&others, &revoke(&[ONE]), &["ActionNotAllowed"]);
     refused(&open(), &revoke(&[ONE, THREE]), &["ActionNotAllowed"]);
+    // It is no right to anything else.
+    let stranger = "444455556666";
+    let asked = world("copied-1", &[]).waiting(recorded(&[stranger], "lambda:invoke", 0, later));
+    let check = ask("check", &[stranger], json!({}));
+    assert_eq!(follow(&asked, &check).refusals, [format!("TargetNotAllowed {stranger}")]);
 }
 
 const OLGA: &str = "jwt:https://i#olga";
@@ -905,6 +979,43 @@ fn a_copy_is_covered_by_its_own_name_and_else_by_that_of_its_source() {
     assert_eq!(covered("x", Some("y")), (false, true));
 }
 
+/// A copy by its own ID, of whose source this is known.
+fn itself(name: &str, said: Fact<Option<Provenance>>) -> World {
+    let lineage = Lineage::CopyOf { source: regional(REGION), said: Box::new(said) };
+    let image = Image {
+        name: Some(name.to_owned()),
+        provenance: Provenance { lineage, ..Provenance::default() },
+        ..copy(KEY, ImageState::Available)
+    };
+    World::encrypted(name, &[ONE]).with(|world| world.image = image)
+}
+
+#[test]
+fn a_target_is_covered_by_the_name_of_the_copy_and_else_for_a_revoke_or_check_by_that_of_its_source() {
+    let ask = |action: &str, who: &str| json!({"action": action, "imageIds": [IMAGE], "accountIds": [who]});
+    let stranger = "444455556666";
+    for (name, action, who, is_read) in [
+        ("lent-1", "revoke", ONE, false),
+        ("lent-1", "revoke", stranger, true),
+        ("copied-1", "check", ONE, false),
+        ("copied-1", "check", stranger, true),
+    ] {
+        let sources = itself(name, Fact::NotRead)
+            .put(&ask(action, who), |case, facts| read_plan::sources_of_copies(case, &facts.images));
+        assert_eq!(sources != Sources::default(), is_read, "{action} {who}");
+    }
+    // What could not be read may cover it for a revoke; a share of the copy itself goes by its own name.
+    let unread = || Fact::Failed(Failure { retryable: true, ..denied("ec2:DescribeImages") });
+    let decided = |action: &str| {
+        itself("lent-1", unread()).put(&ask(action, stranger), |case, facts| {
+            let decision = decide(case, facts).remove(0);
+            (decision.refusals().iter().map(|it| it.code.to_string()).collect::<Vec<_>>(), decision.gaps().len())
+        })
+    };
+    assert_eq!(decided("revoke"), (vec![], 1));
+    assert_eq!(decided("share"), (vec!["TargetNotAllowed".to_owned()], 0));
+}
+
 #[test]
 fn the_way_out_of_a_default_key_names_the_rule_that_would_copy() {
     let share = |name: &str| {
@@ -974,7 +1085,7 @@ fn an_audit_finds_copies_that_nobody_uses_and_copies_that_could_not_be_made() {
     let nothing = |_: &mut World| {};
     type Row<'a> = (&'a str, Fact<Option<Provenance>>, &'a dyn Fn(&mut World), &'a [(&'a str, &'a str)]);
     let rows: [Row<'_>; 16] = [
-        (REGION, known_source(), &nothing, &[("CopyOrphaned", "shared with nobody")]),
+        (REGION, known_source(), &nothing, &[("CopyOrphaned", "no record is about it. It costs")]),
         (REGION, Fact::Known(None), &nothing, &[("CopyOrphaned", "its source no longer exists")]),
         (REGION, Fact::Known(None), &shared, &[]),
         (REGION, Fact::Known(None), &awaits, &[]),
@@ -1039,6 +1150,15 @@ fn what_could_not_be_found_out_ends_no_waiting_before_its_time() {
     assert!(!ends(in_days(1), &unread));
     assert!(ends(in_days(-1), &unread));
     assert!(ends(in_days(1), &shut));
+    // Nor if it is the key of the rule or that of the source, before there is a copy.
+    let waits = |change: &dyn Fn(&mut World)| {
+        let followed = follow(&hinted(world("copied-1", &[ONE]), 0, in_days(1)).with(change), &share(&[ONE]));
+        assert!(!followed.refusals.is_empty(), "{followed:?}");
+        followed.steps.is_empty()
+    };
+    let no_metadata = || Fact::Failed(denied("kms:DescribeKey"));
+    assert!(waits(&|world| world.key().metadata = no_metadata()));
+    assert!(waits(&|world| drop(world.copies().source_keys.insert(OTHER_KEY.parse().unwrap(), no_metadata()))));
 }
 
 /// A check or revoke in whose URL a target is named by this bare ID.
@@ -1081,7 +1201,10 @@ fn a_check_for_a_group_by_its_bare_id_judges_the_key_of_its_rule() {
     for group in ["o-a1b2c3d4e5", "ou-ab12-11111111"] {
         let closed = world("grouped-1", &[]);
         check(&closed, group, None, "missing", false);
-        let there = closed.made(COPY, Image { name: Some("grouped-1".to_owned()), ..copy(KEY, ImageState::Available) });
+        // One under another key is not the copy of the rule.
+        let grouped = |key| Image { name: Some("grouped-1".to_owned()), ..copy(key, ImageState::Available) };
+        check(&closed.clone().made(COPY, grouped(OTHER_KEY)), group, None, "missing", false);
+        let there = closed.made(COPY, grouped(KEY));
         check(&there, group, Some(COPY), "missing", false);
         if group.starts_with("o-") {
             let open = there.with(|world| world.key().policy = Fact::Known(open.clone()));
@@ -1141,6 +1264,10 @@ fn a_check_under_several_keys_is_about_the_copy_under_each() {
     assert_eq!(rows.collect::<Vec<_>>(), expect);
     assert!(check.images.iter().flat_map(|row| &row.targets).all(|it| it.accepted == Some(false)));
     assert!(check.refusals.iter().all(|refusal| refusal.code.to_string() == "CopyNotPossible"), "{check:#?}");
+    // Whom no rule covers has no say in it.
+    let stranger = follow(&there, &ask("check", &[THREE, "444455556666"], json!({}))).outcome;
+    let ids: Vec<_> = stranger.images.iter().map(|row| row.image_id.clone()).collect();
+    assert_eq!(ids, [Some(id(OTHER_COPY))], "{stranger:#?}");
     // A share is refused also where both copies are there.
     refused(&there, &share(&[ONE, THREE]), &["CopyNotPossible"]);
 }
@@ -1164,6 +1291,12 @@ fn a_refusal_names_the_field_of_the_request_and_what_it_names() {
         .collect();
     let expect = [("ActionNotAllowed", SOURCE, "/action"), ("ImageNotFound", second.as_str(), "/imageIds/1")];
     assert_eq!(told, expect.map(|(code, id, at)| (code.to_owned(), id.to_owned(), at.to_owned())));
+    // The place is that of the image that it is a copy of, whatever is wrong with the copy.
+    let foreign = Image { owner: account(TWO), name: Some("lent-1".to_owned()), ..copy(KEY, ImageState::Available) };
+    let later = json!({"action": "revoke", "imageIds": [second, SOURCE], "accountIds": [ONE], "copyFrom": REGION});
+    let refusals = follow(&world.clone().made(COPY, foreign), &later).outcome.refusals;
+    let place = refusals.iter().find(|it| it.code.to_string() == "ImageNotOwned").map(|it| it.pointer.as_deref());
+    assert_eq!(place, Some(Some("/imageIds/1")), "{refusals:#?}");
     // What is said of a copy that the requester may see is said of the copy.
     let disabled = Image { name: Some("lent-1".to_owned()), ..copy(OTHER_KEY, ImageState::Available) };
     let request = json!({"action": "revoke", "imageIds": [second, SOURCE], "accountIds": [THREE], "copyFrom": REGION});
@@ -1173,7 +1306,14 @@ fn a_refusal_names_the_field_of_the_request_and_what_it_names() {
 
 #[test]
 fn an_image_and_its_copy_in_one_request_are_told_apart() {
-    let here = |action: &str| json!({"action": action, "imageIds": [SOURCE, COPY], "accountIds": [ONE], "copyFrom": "eu-west-1"});
+    // Whichever of the two comes first.
+    for copy_id in [COPY, "ami-00000001"] {
+        tells_apart(copy_id);
+    }
+}
+
+fn tells_apart(copy_id: &str) {
+    let here = |action: &str| json!({"action": action, "imageIds": [SOURCE, copy_id], "accountIds": [ONE], "copyFrom": "eu-west-1"});
     let lineage = || Lineage::CopyOf { source: regional("eu-west-1"), said: Box::new(Fact::NotRead) };
     let shared = || Fact::Known(vec![LaunchPermission::To(target(ONE))]);
     let image = || Image {
@@ -1182,18 +1322,18 @@ fn an_image_and_its_copy_in_one_request_are_told_apart() {
         ..copy(KEY, ImageState::Available)
     };
     let asked = recorded(&[ONE], "somebody", 0, in_days(1));
-    let world = world("lent-1", &[ONE]).made(COPY, image()).with(|world| {
+    let world = world("lent-1", &[ONE]).made(copy_id, image()).with(|world| {
         // The copy is copied too: not yet, but a share waits for it.
         let mut record = asked.clone();
-        record.request.image_ids = vec![id(COPY)];
+        record.request.image_ids = vec![id(copy_id)];
         let source = Image { name: Some("lent-1".to_owned()), ..image() };
         let copies =
             Copies { source: Fact::Known(Some(source)), waiting: Fact::Known(vec![record]), ..Copies::default() };
-        world.copies.insert(id(COPY), copies);
+        world.copies.insert(id(copy_id), copies);
     });
     // Its access is taken away, and what waits is taken back.
     let followed = follow(&world, &here("revoke"));
-    assert!(followed.steps.contains(&format!("ec2:ModifyImageAttribute {COPY} -{ONE}")), "{followed:#?}");
+    assert!(followed.steps.contains(&format!("ec2:ModifyImageAttribute {copy_id} -{ONE}")), "{followed:#?}");
     assert!(followed.steps.iter().any(|step| step.starts_with("scheduler:DeleteSchedule")), "{followed:#?}");
     assert_eq!(followed.outcome.images.len(), 1);
     // It is not shared as the one and copied as the other.
@@ -1320,4 +1460,124 @@ fn a_check_is_about_the_copy_also_where_a_term_of_the_rule_is_not_met() {
         assert_eq!(rows.iter().map(|row| row.image_id.clone()).collect::<Vec<_>>(), [Some(id(COPY))], "{more}");
         assert_eq!(followed.refusals.is_empty(), more == until, "{more}: {:?}", followed.refusals);
     }
+}
+
+#[test]
+fn of_the_images_that_a_request_copies_from_as_much_is_read_as_the_action_needs() {
+    let gov = "us-gov-west-1";
+    for (action, region, source, waiting) in [
+        ("share", REGION, Need::Required, Need::Required),
+        ("check", REGION, Need::Required, Need::Required),
+        // Access is taken away and shown whatever another Region answers, or if it can't be asked at all.
+        ("revoke", REGION, Need::Optional, Need::Optional),
+        ("list", REGION, Need::Optional, Need::Optional),
+        ("revoke", gov, Need::No, Need::Optional),
+    ] {
+        let mut request = ask(action, &[ONE], json!({"copyFrom": region}));
+        if action == "list" {
+            request.as_object_mut().unwrap().remove("accountIds");
+        }
+        let request = Request::parse(&key_policy::json::Json::parse(&request.to_string()).unwrap(), NOW).unwrap();
+        World::open("x").put_as(Authority::Requester(&by("lambda:invoke")), &request, |case, _| {
+            let reads = read_plan::copies(case).unwrap();
+            assert_eq!((reads.region.to_string().as_str(), reads.source_ids), (region, &[id(SOURCE)][..]));
+            assert_eq!((reads.source, reads.waiting), (source, waiting), "{action} {region}");
+        });
+    }
+    let here = json!({"action": "list", "imageIds": [IMAGE]});
+    assert!(World::open("x").put(&here, |case, _| read_plan::copies(case).is_none()));
+    // What a hint is about has been read.
+    let hinted = hinted(world("copied-1", &[ONE]), 0, in_days(1));
+    assert_eq!(hinted.put(&share(&[ONE]), |case, facts| read_plan::waiting(case, facts).len()), 0);
+}
+
+#[test]
+fn what_waits_beside_an_image_is_read_for_who_may_know_of_it_or_may_have_asked_for_it() {
+    let owned_by = |owner, name: &str| itself(name, Fact::NotRead).with(|world| world.image.owner = account(owner));
+    for (action, owner, name, is_read) in [
+        ("list", "999988887777", "copied-1", true),
+        ("revoke", "999988887777", "lent-1", true),
+        // No rule covers it. Who may have asked for what waits may take that back.
+        ("list", "999988887777", "x", false),
+        ("revoke", "999988887777", "x", true),
+        ("revoke", TWO, "x", false),
+    ] {
+        let request = json!({"action": action, "imageIds": [IMAGE]});
+        let request = if action == "list" {
+            request
+        } else {
+            json!({"action": action, "imageIds": [IMAGE], "accountIds": [ONE]})
+        };
+        let reads = owned_by(owner, name).put(&request, |case, facts| read_plan::waiting_beside(case, &facts.images));
+        assert_eq!(!reads.is_empty(), is_read, "{action} {owner} {name}");
+    }
+}
+
+#[test]
+fn the_sources_that_are_read_are_those_of_copies_whose_rule_depends_on_them() {
+    let list = json!({"action": "list", "imageIds": [IMAGE]});
+    let by_account = json!({"action": "list", "accountIds": [ONE]});
+    // If one of several that are named can't be read, that concerns no other image; on a page, nobody misses it.
+    for (request, need) in [(&list, Need::Optional), (&by_account, Need::Settled)] {
+        let sources =
+            itself("x", Fact::NotRead).put(request, |case, facts| read_plan::sources_of_copies(case, &facts.images));
+        assert_eq!((sources.by_region.len(), sources.need), (1, need), "{request}");
+        let elsewhere = RegionalImage { region: "eu-south-1".parse().unwrap(), id: id(SOURCE) };
+        let other = RegionalImage { id: id(COPY), ..regional(REGION) };
+        let read = [regional(REGION), elsewhere, other].map(|image| sources.include(&image));
+        assert_eq!(read, [true, false, false]);
+    }
+    for (owner, is_read) in [("999988887777", true), (TWO, false)] {
+        let world = itself("x", Fact::NotRead).with(|world| world.image.owner = account(owner));
+        let sources =
+            world.put(&list, |case, facts| read_plan::sources_of_uncovered(case, &facts.images, Need::Optional));
+        assert_eq!(sources != Sources::default(), is_read, "{owner}");
+    }
+    // A check has the refusals of a share, so it goes by the rules about shares.
+    let check = json!({"action": "check", "imageIds": [IMAGE], "accountIds": [ONE]});
+    let aged = itself("viewed-1", Fact::NotRead).with(|world| {
+        world.allowlist.push_str(
+            r#"
+  - {name: aged, requesters: ["lambda:invoke"], actions: [share], images: {names: ["viewed-*"], maxAge: 180d}, targets: ["111122223333"]}
+"#,
+        );
+    });
+    let sources = aged.put(&check, |case, facts| read_plan::sources_of_copies(case, &facts.images));
+    assert_eq!((sources.by_region.len(), sources.need), (1, Need::Settled));
+}
+
+#[test]
+fn a_record_is_about_copies_from_one_region() {
+    let record = recorded(&[ONE], "lambda:invoke", 0, NOW);
+    assert!(record.is_from(&REGION.parse().unwrap()));
+    assert!(!record.is_from(&"eu-south-1".parse().unwrap()));
+}
+
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html>
+#[test]
+fn a_copy_of_what_is_sold_comes_with_a_warning() {
+    let sold = world("copied-1", &[ONE])
+        .with(|world| known(&mut world.copies().source).as_mut().unwrap().has_product_codes = true);
+    let warnings = follow(&sold, &share(&[ONE])).outcome.warnings;
+    assert!(warnings.iter().any(|warning| warning.contains("Marketplace")), "{warnings:?}");
+    assert_eq!(follow(&world("copied-1", &[ONE]), &share(&[ONE])).outcome.warnings, [""; 0]);
+}
+
+#[test]
+fn a_copy_that_is_not_there_yet_is_judged_by_the_watermarks_of_its_source() {
+    let marked = |key: &str| {
+        let attached_to = Some(regional(REGION));
+        let watermark = Watermark { key: key.to_owned(), attached_to };
+        world("copied-1", &[ONE]).with(|world| {
+            let rule = "images: {names: [\"copied-*\"], tags: {Tier: [gold]}}\n    targets: [\"111122223333\"";
+            assert!(world.allowlist.contains(rule));
+            let asks = rule.replace("}}", "}, watermarks: [\"999988887777:approved\"]}");
+            world.allowlist = world.allowlist.replace(rule, &asks);
+            let source = known(&mut world.copies().source).as_mut().unwrap();
+            source.provenance.watermarks.push(watermark);
+        })
+    };
+    accepted(&marked("999988887777:approved"), &share(&[ONE]), &[create(&[ONE]), make()]);
+    // Only the other rule about it is left, and that one is not for this target.
+    refused(&marked("999988887777:other"), &share(&[ONE]), &[&format!("TargetNotAllowed {ONE}")]);
 }

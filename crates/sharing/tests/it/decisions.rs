@@ -623,6 +623,10 @@ fn records_that_cannot_be_read_are_not_taken_for_no_records() {
         // A rule without a longest duration asks for no record.
         let endless = steps(&unread(World::open("golden-1").shared_with(&[ONE])), &plain, &[]);
         assert_eq!(endless.gaps, 0, "{endless:#?}");
+        // If they were not even asked for, nothing is given that expires.
+        let unasked = World::open("golden-1").with(|world| world.image.expiries = Fact::NotRead);
+        let decided = unasked.decide(&until(in_days(10)));
+        assert_eq!((decided.steps.len(), decided.gaps), (0, 1), "{decided:#?}");
         // A share that is not there has no expiry, whatever the records are.
         refused(&unread(World::open("trial-1")), &plain, &["ExpiryRequired 111122223333"]);
     }
@@ -732,6 +736,16 @@ fn a_launch_permission_is_added_only_where_the_invocation_ends_two_minutes_befor
     assert!(passes(&recorded, &plain));
     refused(&recorded, &until(minutes(17)), &["ShareEnding 111122223333"]);
     steps(&recorded, &until(minutes(18)), &[&create(ONE, minutes(18)), ADD_LAUNCH]);
+    // So it is with an organization.
+    let group = |world: World| {
+        let at = text(minutes(17));
+        let request = ask("share", json!({"organizationArns": [ORGANIZATION], "expiresAt": at}));
+        let world = world.with(|world| world.deadline = minutes(15));
+        world.decide(&request).refusals
+    };
+    assert_eq!(group(World::open("golden-1")), [format!("ShareEnding {ORGANIZATION}")]);
+    let shared = World::open("golden-1").shared_with(&[ORGANIZATION]).with_expiry(ORGANIZATION, minutes(17));
+    assert_eq!(group(shared), [""; 0]);
     // What is shared already needs no launch permission.
     steps(&recorded.clone().shared_with(&[ONE]), &plain, &[]);
     steps(&recorded.shared_with(&[ONE]), &until(minutes(17)), &[]);
@@ -804,6 +818,9 @@ fn a_share_that_a_rule_makes_leaves_existing_ones_as_they_are() {
     steps(&earlier, &both(in_days(3)), &[&create(ONE, in_days(3)), &create(TWO, in_days(3)), add_two]);
     let done = world.clone().shared_with(&[ONE, TWO]).with_expiry(ONE, in_days(3)).with_expiry(TWO, in_days(3));
     steps(&done, &both(in_days(3)), &[]);
+    // One until that very time is none that lasts longer.
+    let same = world.clone().with_expiry(ONE, in_days(3));
+    warned(&steps(&same, &both(in_days(3)), &[&create(TWO, in_days(3)), add_two]), &[]);
     // Who asks is not a rule.
     let asked = later.with(|world| world.is_automatic = false);
     refused(&asked, &both(in_days(3)), &["ExpiryNotAllowed 111122223333"]);
@@ -1090,6 +1107,10 @@ fn what_a_caller_should_know_is_told() {
         &["deprecated (2027-01-01)"],
     );
     warned(&decided(|world| world.image.has_product_codes = true), &["Marketplace"]);
+    // Not to whom no rule lets share with the target; a check is about the image anyway.
+    let old = world.clone().with(|world| world.image.deprecation_time = Some("2027-01-01".to_owned()));
+    warned(&old.decide(&ask("share", accounts(&["777788889999"]))), &[]);
+    warned(&old.decide(&ask("check", accounts(&["777788889999"]))), &["deprecated (2027-01-01)"]);
     let again = World::open("golden-new-1").decide(&revoke);
     warned(&again, &["rule `by-itself` shares"]);
     warned(&World::open("golden-new-1").decide(&share), &[]);

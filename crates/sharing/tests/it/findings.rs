@@ -10,9 +10,11 @@ use ami_share_testing::{
 use serde_json::json;
 use sharing::{
     decide::{Case, Surveyed},
-    facts::{Fact, Failure, ImageState, LaunchPermission},
-    outcome::{ErrorCode, Finding},
+    facts::{Fact, Failure, ImageState, LaunchPermission, Lineage},
+    outcome::{ErrorCode, Finding, Outcome, Status, StepState},
     plan::plan,
+    progress::{ImageResult, StepResult},
+    report::report,
     request::{Action, Request},
 };
 use time::Duration;
@@ -368,5 +370,72 @@ fn a_survey_stops_for_what_more_time_may_read_and_passes_a_lasting_fault() {
         (&orphaned, Action::Audit, (false, true, true)),
     ] {
         assert_eq!(surveyed(world, action), expect, "{action:?}");
+    }
+}
+
+#[test]
+fn of_a_copy_that_a_rule_may_cover_by_its_source_nothing_is_found_and_it_is_tried_again() {
+    let judged = |retryable: bool, owner: &str| {
+        let failure = Failure { retryable, ..denied("ec2:DescribeImages") };
+        let lineage =
+            Lineage::CopyOf { source: super::copies::regional("eu-north-1"), said: Box::new(Fact::Failed(failure)) };
+        let world = World::open("x-1").shared_with(&[STRAY]).with(|world| {
+            world.image.provenance.lineage = lineage;
+            world.image.owner = account(owner);
+            // The requester may not see every image.
+            let every = "actions: [repair]\n    images: all";
+            let some = "actions: [repair]\n    images: {names: [\"mended-*\"]}";
+            assert!(world.allowlist.contains(every));
+            world.allowlist = world.allowlist.replace(every, some);
+        });
+        world.put(&json!({"action": "repair"}), |case, facts| {
+            let decision = decide(case, facts).remove(0);
+            assert_eq!((decision.survey().unwrap().findings.len(), decision.warnings.len()), (0, 0));
+            decision.gaps().iter().map(|gap| gap.resource.clone().unwrap()).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(judged(true, "999988887777"), [IMAGE]);
+    assert_eq!(judged(true, TWO), [""; 0]);
+    // If it can't be read for good, the names of sources don't count.
+    assert_eq!(judged(false, "999988887777"), [""; 0]);
+}
+
+#[test]
+fn what_could_not_be_read_for_now_names_the_image_that_it_concerns() {
+    let failure = Failure { retryable: true, resource: Some(KEY.to_owned()), ..denied("kms:GetKeyPolicy") };
+    let unread = World::encrypted("golden-a", &[]).with(|world| world.key().policy = Fact::Failed(failure));
+    unread.put(&json!({"action": "repair"}), |case, facts| {
+        let gaps = decide(case, facts).remove(0).gaps().to_vec();
+        let [gap] = &gaps[..] else { panic!("{gaps:?}") };
+        assert_eq!(gap.resource.as_deref(), Some(IMAGE));
+        assert!(gap.message.contains(IMAGE) && gap.message.contains("kms:GetKeyPolicy"), "{gap:?}");
+    });
+}
+
+/// An audit or repair, and what is reported of its two results: of the same image, or of two that share a parameter.
+#[test]
+fn what_is_found_is_reported_once_and_an_audit_writes_nothing() {
+    let named = format!("ami-share/{IMAGE}/{TWO}");
+    let world = granted(World::encrypted("golden-a", &[ONE]).shared_with(&[ONE]), &named, TWO, "999988887777");
+    let world = world.with(|world| {
+        let only = "actions: [repair]";
+        assert!(world.allowlist.contains(only));
+        world.allowlist = world.allowlist.replace(only, "actions: [audit, repair]");
+    });
+    for (action, is_mended) in [("audit", false), ("repair", true)] {
+        world.put(&json!({"action": action}), |case, facts| {
+            let decision = decide(case, facts).remove(0);
+            let steps = plan(case, &decision, &facts.images[decision.image_id], facts);
+            assert_eq!(!steps.is_empty(), is_mended, "{action}");
+            let done = |step| StepResult::new(step, StepState::Done);
+            let steps: Vec<_> = steps.into_iter().map(done).collect();
+            let result = || ImageResult { decision: decision.clone(), steps: steps.clone(), lost: Vec::new() };
+            let mut outcome = Outcome { findings: Some(Vec::new()), ..Outcome::new("id", Status::Refused) };
+            report(&mut outcome, case, facts, vec![result(), result()], "eu-west-1");
+            let found: Vec<_> = outcome.findings.iter().flatten().map(|finding| finding.code.as_str()).collect();
+            assert_eq!((outcome.result, found), (Status::Completed, vec!["GrantLeft"]), "{action}");
+            // It shows only an image for which something was done.
+            assert_eq!(!outcome.images.is_empty(), is_mended, "{action}");
+        });
     }
 }

@@ -468,3 +468,39 @@ fn the_outcome_says_that_the_image_was_sent() {
         assert!(row.steps[0].detail.as_ref().unwrap().starts_with("ami-1a2b3c4d was sent; "), "{row:?}");
     });
 }
+
+#[test]
+fn a_parameter_of_another_type_has_no_version_to_put_over() {
+    let text = Parameter { is_for_images: false, ..naming("ami-0000000b", Fact::NotRead) };
+    let images = naming("ami-0000000b", Fact::NotRead);
+    let before = [None, Some(&images), Some(&text)].map(Before::from);
+    assert_eq!(before, [Before::Nothing, Before::Version(7), Before::OtherType]);
+}
+
+#[test]
+fn of_several_times_that_a_parameter_was_put_the_last_one_may_have_crossed_another_writer() {
+    let put = |parameter: &str, before, version| StepResult {
+        version: Some(version),
+        ..StepResult::new(
+            Step::PutParameter(Publication {
+                parameter: name(parameter),
+                image_id: image(IMAGE),
+                created: ago(10),
+                before,
+            }),
+            StepState::Done,
+        )
+    };
+    let steps = vec![
+        // The first time another writer came in between; the second time none.
+        put(PARAMETER, Before::Version(7), 9),
+        put(PARAMETER, Before::Version(9), 10),
+        put("/golden/db/x86_64/latest", Before::Version(1), 3),
+    ];
+    web().put(&ask("share", &[ONE, TWO]), |case, facts| {
+        let decision = decide(case, facts).remove(0);
+        let crossed = crossed(&ImageResult { decision, steps: steps.clone(), lost: Vec::new() });
+        let found: Vec<_> = crossed.iter().map(|it| (it.put.parameter.as_str(), it.between.clone())).collect();
+        assert_eq!(found, [("/golden/db/x86_64/latest", 2..3)]);
+    });
+}

@@ -144,6 +144,50 @@ fn an_expiry_time_that_is_too_near_is_looked_up_in_the_records_first() {
     assert!(again.images.values().all(|reads| reads.snapshots.is_read()));
 }
 
+/// Which of the grants on a key a request is about that takes away, and by which grantees they are found: those that a share
+/// can have made, by their Name and issuer.
+#[test]
+fn the_grants_that_a_revoke_is_about_are_found_by_the_grantees_of_its_accounts() {
+    let world = World::encrypted("golden-1", &[ONE]);
+    let own = |world: &World, request: &Value| {
+        let plan = plan_of(world, request);
+        let GrantReads::Own(own) = plan.keys.grants else { panic!("{plan:#?}") };
+        own
+    };
+    let revoke = own(&world, &with_one("revoke"));
+    for (name, issuer, expect) in [
+        (format!("ami-share/{IMAGE}/{ONE}"), "999988887777", true),
+        (format!("ami-share/{IMAGE}/{ONE}/spot"), "999988887777", true),
+        (format!("ami-share/{IMAGE}/{ONE}"), TWO, false),
+        (format!("ami-share/ami-00000bad/{ONE}"), "999988887777", false),
+        ("by-hand".to_owned(), "999988887777", false),
+    ] {
+        assert_eq!(revoke.include(&grant(&name, &root(ONE), issuer)), expect, "{name} {issuer}");
+    }
+    assert!(!revoke.include(&Grant { name: None, ..grant("", &root(ONE), "999988887777") }));
+    let role = |path: &str| format!("arn:aws:iam::{ONE}:role/aws-service-role/{path}");
+    let grantees = [
+        root(ONE),
+        role("autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"),
+        role("spot.amazonaws.com/AWSServiceRoleForEC2Spot"),
+        role("spotfleet.amazonaws.com/AWSServiceRoleForEC2SpotFleet"),
+        role("ec2fleet.amazonaws.com/AWSServiceRoleForEC2Fleet"),
+    ];
+    assert_eq!(revoke.grantees(&key()), grantees);
+    // A reset, an expiry, and a role with a suffix: there may be others.
+    let suffixed = world.clone().with(|world| {
+        world.allowlist =
+            world.allowlist.replace("serviceLinkedRoles: [autoscaling]", "serviceLinkedRoles: [\"autoscaling:web\"]");
+    });
+    assert!(revoke.are_of_grantees);
+    assert!(!own(&suffixed, &with_one("revoke")).are_of_grantees);
+    assert!(!own(&world, &ask("reset", json!({}))).are_of_grantees);
+    let (record, request) = (expiry(ONE, in_days(2)), world.put(&with_one("revoke"), |case, _| case.request.clone()));
+    described(world).put_as(Authority::Expiry(&record), &request, |case, facts| {
+        assert!(matches!(further(case, facts).keys.grants, GrantReads::Own(own) if !own.are_of_grantees));
+    });
+}
+
 /// Checks which of the records of ONE at these days, and of one of TWO, are read.
 #[track_caller]
 fn records(request: &Value, days: &[i64], expect: &[&[(&str, i64)]]) {
@@ -190,7 +234,11 @@ fn an_expiry_reads_its_own_record_and_whether_there_is_a_later_one() {
         );
         assert_eq!(grants(&plan), "own");
     });
-    let gone = described(World::open("golden-1")).with(|world| world.image = Image::of_expiry(owner(), &own));
+    let own = sharing::facts::Expiry { snapshot_ids: vec!["snap-1a2b3c4d".parse().unwrap()], ..own };
+    let gone = World::open("golden-1").with(|world| world.image = Image::of_expiry(owner(), &own));
+    // The record says what the image was on.
+    let on = gone.image.snapshots.iter().map(|backing| backing.id.to_string()).collect::<Vec<_>>();
+    assert_eq!(on, ["snap-1a2b3c4d"]);
     gone.put_as(Authority::Expiry(&own), &request, |case, facts| {
         let plan = further(case, facts);
         let it = plan.images.values().next().unwrap();

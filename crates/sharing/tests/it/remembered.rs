@@ -223,3 +223,13 @@ fn at_most_a_hundred_images_are_remembered_and_the_oldest_is_forgotten_first() {
     let known: Vec<_> = (0..250).filter(|number| is_known(&remembered, *number)).collect();
     assert_eq!(known, (150..250).collect::<Vec<_>>());
 }
+
+#[test]
+fn only_what_may_help_a_share_or_check_is_kept() {
+    let world = World::encrypted("golden-1", &[ONE]);
+    let kept = |request: &Value| world.put(request, |case, facts| Remembered::worth_keeping(case, facts).len());
+    assert_eq!(kept(&share_of(&[IMAGE])), 1);
+    assert_eq!(kept(&about("check", &[IMAGE], json!({"accountIds": [ONE]}))), 1);
+    assert_eq!(kept(&about("revoke", &[IMAGE], json!({"accountIds": [ONE]}))), 0);
+    assert_eq!(kept(&about("list", &[IMAGE], json!({}))), 0);
+}

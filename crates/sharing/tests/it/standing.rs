@@ -190,6 +190,8 @@ fn a_share_says_what_is_so_when_it_is_done() {
     // Whether a grant was made that got no answer is not known.
     let unanswered = |step: &Step| (if is_grant(step) { StepState::Failed } else { StepState::Skipped }, true);
     shared(&world.clone().shared_with(&[ONE]), &nothing(), unanswered, "failed unknown -; missing planned");
+    // It was shared already, and what was missing is made.
+    shared(&world.clone().shared_with(&[ONE]), &nothing(), done, "shared really -; allowed present");
     let no_launch = |step: &Step| (if is_grant(step) { StepState::Done } else { StepState::Failed }, false);
     shared(&world, &nothing(), no_launch, "failed not -; allowed present");
     let maybe_launch = |step: &Step| (if is_grant(step) { StepState::Done } else { StepState::Failed }, true);
