@@ -366,9 +366,10 @@ impl Scene {
         after: &Kept,
         pools: &Pools,
     ) -> Result<(), &'static str> {
-        let is_launched = |kept: &Kept| kept.images.iter().any(|image| image.launch.now & ONE != 0);
-        let is_given = is_launched(after) && !is_launched(before);
-        rule(!is_given || !answers.lack_a_fact(), "access is given, and something was not read that it depends on")?;
+        let is_given_unread = before.images.iter().zip(&after.images).enumerate().any(|(slot, (before, after))| {
+            after.launch.now & !before.launch.now & ONE != 0 && answers.lack_a_fact_of(slot)
+        });
+        rule(!is_given_unread, "access is given, and something was not read that it depends on")?;
         rule(!after.is_harmed, "a grant was revoked that is another image's or nobody's")?;
         if self.before.is_about_both() {
             self.check_approved_copies(call, before, after, pools)?;

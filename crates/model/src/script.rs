@@ -60,10 +60,11 @@ pub enum Call {
 }
 
 impl Call {
-    /// Whether it reads something on which it depends whether a share is given.
-    fn is_about_facts(&self) -> bool {
+    /// Whether it reads something on which it depends whether the image in this slot is shared.
+    fn is_about_facts_of(&self, slot: usize) -> bool {
         // A share by a grant makes its own if it may not list them: with the same Name, KMS answers with the one that is there.
-        matches!(self, Self::Image | Self::Copies | Self::Source | Self::Launch(_) | Self::Copy(_))
+        matches!(self, Self::Image | Self::Copies | Self::Source)
+            || matches!(self, Self::Launch(it) | Self::Copy(it) if usize::from(*it) == slot)
     }
 }
 
@@ -238,9 +239,9 @@ impl Answers {
         failed.map(|(call, _)| call).filter(|call| !matches!(call, Call::Write { .. } | Call::CopyImage { .. }))
     }
 
-    /// Whether something could not be read about an image.
-    pub fn lack_a_fact(&self) -> bool {
-        self.unread().any(Call::is_about_facts)
+    /// Whether something could not be read about the image in this slot.
+    pub fn lack_a_fact_of(&self, slot: usize) -> bool {
+        self.unread().any(|call| call.is_about_facts_of(slot))
     }
 
     /// Whether a record could not be read.
