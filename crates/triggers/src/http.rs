@@ -616,6 +616,38 @@ mod tests {
     }
 
     #[test]
+    fn the_usage_of_an_image_is_read_at_its_own_path() {
+        let found = |method, path| resource(&Routing::Path(path), &[]).map(|resource| route(method, resource));
+        assert!(matches!(found("GET", "/images/ami-1/usage"), Some(Ok(Route::Usage { image: "ami-1" }))));
+        assert!(matches!(found("POST", "/images/ami-1/usage"), Some(Err("GET"))));
+        assert!(found("GET", "/images/ami-1/usages").is_none());
+    }
+
+    /// A fault of what the path or the query says names its parameter, also one that should have been there; what only the
+    /// body can say has a pointer.
+    #[test]
+    fn a_field_is_named_by_the_parameter_that_says_it_or_could_have_said_it() {
+        let image = "ami-1";
+        let (document, share) = (Route::Document, Route::Share { image });
+        let check = Route::Check { image, target: "111122223333" };
+        let rows: [(&Route<'_>, &[&'static str], &str, Option<Option<&str>>); 9] = [
+            // The method and the path say the action, and no parameter does.
+            (&share, &[], "/action", Some(None)),
+            (&document, &[], "/action", None),
+            (&share, &[], "/imageIds", Some(Some("imageId"))),
+            (&document, &[], "/imageIds", None),
+            (&check, &[], "/accountIds", Some(Some("target"))),
+            (&check, &[], "/expiresAt", Some(Some("expiresAt"))),
+            (&share, &["dryRun"], "/dryRun", Some(Some("dryRun"))),
+            (&share, &[], "/dryRun", None),
+            (&share, &[], "/expiresAt", None),
+        ];
+        for (route, given, pointer, expect) in rows {
+            assert_eq!(route.said(given).said(pointer), expect, "{given:?} {pointer}");
+        }
+    }
+
+    #[test]
     fn a_parameter_that_an_approval_does_not_take_is_refused() {
         let id = "id";
         for (route, taken) in [

@@ -175,6 +175,9 @@ mod tests {
         }
         let http = r#"{"requestContext": {"requestId": "r-1", "identity": {"userArn": "arn:aws:iam::999988887777:user/ada"}}, "body": nonsense"#;
         check(http, Some("arn:aws:iam::999988887777:user/ada"), "r-1");
+        let http_api = r#"{"version": "2.0", "requestContext": {"requestId": "r-2", "http": {"method": "GET", "path": "/images"},
+            "authorizer": {"iam": {"userArn": "arn:aws:iam::999988887777:user/ada"}}}, "body": nonsense"#;
+        check(http_api, Some("arn:aws:iam::999988887777:user/ada"), "r-2");
         // A bare document has no envelope, and what would follow could be one.
         check(r#"{"action": "share", "imageIds": ["#, None, "lambda-id");
         check("", None, "lambda-id");

@@ -50,7 +50,7 @@ fn a_finding_says_what_it_is_about() {
         "rules": [{"name": "r", "requesters": ["lambda:invoke"], "actions": ["lis"], "images": "all"}]}"#;
     let answer = run("allowlist check - --format json", document);
     let faults = answer.json()["faults"].as_array().unwrap().clone();
-    for (name, value) in [("account", "111122223333"), ("rule", "r")] {
+    for (name, value) in [("account", "111122223333"), ("group", "web"), ("rule", "r")] {
         assert!(faults.iter().any(|fault| fault[name] == value), "{name}: {answer}");
     }
     // A rule that can never decide is valid.
@@ -110,6 +110,37 @@ fn where_none_covers_each_rule_tells_its_first_failing_criterion() {
     asked(&format!("{share} {GOLDEN} --target 777788889999"), Err(["target", "TargetNotAllowed"]));
     asked(&format!("{share} {GOLDEN} --target 111122223333 --access copy"), Err(["access", "AccessNotAllowed"]));
     asked(&format!("{share} {GOLDEN} --target 111122223333 --role spot"), Err(["roles", "RoleNotAllowed"]));
+}
+
+#[test]
+fn a_rule_says_what_of_the_request_it_lacks_and_nothing_else() {
+    let rule = r#"{"version": 1, "rules": [{"name": "r", "requesters": ["lambda:invoke"], "actions": ["share", "list"],
+        "images": {"names": ["golden-*"], "tags": {"Team": ["web"], "Tier": ["gold"]}}, "targets": ["111122223333"],
+        "keys": "grant", "serviceLinkedRoles": ["autoscaling"]}]}"#;
+    let explain = |options: &str| {
+        run(&format!("allowlist explain - --requester lambda:invoke {options} --format json"), rule).json()
+    };
+    let why = |options: &str| explain(options)["rules"][0]["why"].as_str().unwrap_or_default().to_owned();
+    let share = "--action share --target 111122223333";
+    for (options, words) in [
+        (
+            "--image-name silver-1 --tag Team=web --tag Tier=gold",
+            "none of the `names` of its `images` matches `silver-1`",
+        ),
+        ("--tag Team=web --tag Tier=gold", "the image has no name"),
+        ("--image-name golden-1 --tag Team=web", "its `images` have the tag `Tier`, and the image has no such tag"),
+        ("--image-name golden-1 --tag Team=web --tag Tier=tin", "for the tag `Tier` matches `tin`"),
+        (
+            "--image-name golden-1 --tag Team=web --tag Tier=gold --role autoscaling --role spot",
+            "its `serviceLinkedRoles` don't include `spot`",
+        ),
+    ] {
+        let why = why(&format!("{share} {options}"));
+        assert!(why.contains(words), "{options}: {why}");
+    }
+    // A list has no target that could have been given.
+    let list = explain("--action list --image-name golden-1 --tag Team=web --tag Tier=gold");
+    assert_eq!((&list["decides"], &list["notAsked"]), (&json!("r"), &json!([])), "{list:#}");
 }
 
 #[test]

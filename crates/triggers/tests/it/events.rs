@@ -120,6 +120,23 @@ fn every_event_is_understood_as_written_down() {
     insta::assert_snapshot!(all);
 }
 
+/// Also where only the decision refuses it.
+#[test]
+fn what_a_url_has_said_is_named_by_its_parameter() {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("events");
+    for (file, pointer, expect) in [
+        ("http-api-check-terms", "/expiresAt", Some("expiresAt")),
+        ("http-api-check-terms", "/imageIds/0", Some("imageId")),
+        ("http-api-share", "/expiresAt", None),
+    ] {
+        let text = std::fs::read_to_string(folder.join(format!("{file}.json"))).unwrap();
+        let event: Event = serde_json::from_str(&text).unwrap();
+        let invocation = Invocation { request_id: "lambda-id", now: NOW, groups_claim: "groups" };
+        let Incoming::One(envelope) = open(&event, &invocation) else { panic!("{file}") };
+        assert_eq!(envelope.asked.unwrap().parameters.of(pointer), expect, "{file} {pointer}");
+    }
+}
+
 #[test]
 fn bytes_that_are_not_json_are_a_malformed_request() {
     for bytes in [&b""[..], b"{", b"\xff\xfe", b"action=share", b"{\"action\":"] {
