@@ -630,7 +630,8 @@ mod tests {
         let image = "ami-1";
         let (document, share) = (Route::Document, Route::Share { image });
         let check = Route::Check { image, target: "111122223333" };
-        let rows: [(&Route<'_>, &[&'static str], &str, Option<Option<&str>>); 9] = [
+        type Row<'a> = (&'a Route<'a>, &'a [&'static str], &'a str, Option<Option<&'a str>>);
+        let rows: [Row<'_>; 9] = [
             // The method and the path say the action, and no parameter does.
             (&share, &[], "/action", Some(None)),
             (&document, &[], "/action", None),

@@ -90,12 +90,35 @@ fn where_no_approval_can_be_asked_for_or_kept_the_share_is_refused() {
 }
 
 #[test]
+fn it_is_said_of_which_image_no_approval_can_be_asked_for_and_why() {
+    let said = |approvals: bool, unset: &[&'static str], approval: Approval<'_>| {
+        let (asker, request) = (bob(), share(&[ONE]));
+        let world = world("golden-1").with(|world| world.setup.approvals = approvals);
+        world.put_as(Authority::Requester(&asker), &request, |case, facts| {
+            let case = &Case { approval, unset_for_copies: unset, ..*case };
+            let refusal = decide(case, facts)[0].refusals()[0].clone();
+            assert_eq!(refusal.image_id, Some(IMAGE.parse().unwrap()));
+            format!("{}; {}", refusal.message, refusal.remedy.unwrap())
+        })
+    };
+    for (said, words) in [
+        (said(true, &["AMI_SHARE_RECORD_KEY"], Approval::Asked), "it has no AMI_SHARE_RECORD_KEY"),
+        (said(false, &[], Approval::Asked), "its parameter EnableApprovals is off"),
+        (said(true, &[], Approval::NotPossible), "send the request to the API or the function URL"),
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
 fn each_deciding_rule_must_name_who_approves_and_nobody_approves_their_own() {
     let by = |who: &Requester, targets: &[&str]| decided(&world("golden-1"), targets, Approval::By(who), &[]).0;
     let refused = || vec!["ApprovalNotAllowed".to_owned()];
     let (ada, owner) = (person("ada", &[]), person("olga", &["owners"]));
     assert_eq!((by(&ada, &[ONE]), by(&ada, &[TWO]), by(&ada, &[ONE, TWO])), (vec![], refused(), refused()));
     assert_eq!((by(&owner, &[ONE, TWO]), by(&portal(), &[TWO]), by(&portal(), &[ONE])), (vec![], vec![], refused()));
+    // What is approved is not asked for again.
+    assert_eq!(decided(&world("golden-1"), &[ONE], Approval::By(&ada), &[]), (vec![], None));
     // The groups of the token that approves count, and the asker stays who they are in whatever group.
     assert_eq!(by(&person("olga", &[]), &[ONE]), refused());
     assert_eq!(by(&person("bob", &["owners"]), &[ONE, TWO]), refused());

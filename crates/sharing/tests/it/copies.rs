@@ -910,6 +910,14 @@ fn what_waits_for_a_copy_is_shared_only_with_the_approval_that_the_rules_want_th
 }
 
 #[test]
+fn a_share_that_waits_since_no_rule_wanted_an_approval_says_that_one_does_now() {
+    let waits = asked(&[OLGA]).with(|it| it.hint = Some(recorded(&[ONE], "lambda:invoke", 0, in_days(1))));
+    let refusal = &refused(&waits, &share(&[ONE]), &["ApprovalNotAllowed"]).outcome.refusals[0];
+    assert!(refusal.message.contains("nobody has approved this share"), "{refusal:?}");
+    assert!(refusal.remedy.as_ref().unwrap().contains("send the request again"), "{refusal:?}");
+}
+
+#[test]
 fn an_approved_share_waits_by_a_record_that_says_by_whom() {
     let world = asked(&[OLGA]).with(|world| world.approver = Some(by(OLGA)));
     let record = approved(&[ONE], &by(OLGA));
@@ -1536,6 +1544,9 @@ fn the_sources_that_are_read_are_those_of_copies_whose_rule_depends_on_them() {
     // A check has the refusals of a share, so it goes by the rules about shares.
     let check = json!({"action": "check", "imageIds": [IMAGE], "accountIds": [ONE]});
     let aged = itself("viewed-1", Fact::NotRead).with(|world| {
+        // No rule copies from there: only the age says that the source matters.
+        let lineage = Lineage::CopyOf { source: regional("us-east-1"), said: Box::new(Fact::NotRead) };
+        world.image.provenance.lineage = lineage;
         world.allowlist.push_str(
             r#"
   - {name: aged, requesters: ["lambda:invoke"], actions: [share], images: {names: ["viewed-*"], maxAge: 180d}, targets: ["111122223333"]}

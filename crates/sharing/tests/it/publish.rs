@@ -492,10 +492,10 @@ fn of_several_times_that_a_parameter_was_put_the_last_one_may_have_crossed_anoth
         )
     };
     let steps = vec![
+        put("/golden/db/x86_64/latest", Before::Version(1), 3),
         // The first time another writer came in between; the second time none.
         put(PARAMETER, Before::Version(7), 9),
         put(PARAMETER, Before::Version(9), 10),
-        put("/golden/db/x86_64/latest", Before::Version(1), 3),
     ];
     web().put(&ask("share", &[ONE, TWO]), |case, facts| {
         let decision = decide(case, facts).remove(0);

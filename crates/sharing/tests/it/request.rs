@@ -1,7 +1,7 @@
 //! What a request document may say, and the fault of everything else, with its place.
 
 use key_policy::json::Json;
-use sharing::request::{Access, Action, Malformed, Request};
+use sharing::request::{Access, Action, Asked, Malformed, Request};
 use time::OffsetDateTime;
 
 const NOW: OffsetDateTime = time::macros::datetime!(2026-11-22 12:00 UTC);
@@ -293,6 +293,66 @@ fn what_could_be_understood_of_a_malformed_request_is_kept() {
     let Malformed { action, dry_run, reason, .. } =
         parse(r#"{"action":"share","dryRun":true,"reason":"spring release","typo":1}"#).unwrap_err();
     assert_eq!((action, dry_run, reason.as_deref()), (Some(Action::Share), true, Some("spring release")));
+}
+
+/// Also of a malformed request the log says what it asked for, as far as it parses.
+#[test]
+fn a_malformed_request_keeps_what_it_asked_for() {
+    let asked = |text: &str| parse(text).unwrap_err().asked;
+    let share = asked(r#"{"action":"share","imageIds":["ami-1a2b3c4d"],"accountIds":["111122223333", 7],"typo":1}"#);
+    assert_eq!(share.targets, ["111122223333"]);
+    assert_eq!(share.image_ids.iter().map(ToString::to_string).collect::<Vec<_>>(), ["ami-1a2b3c4d"]);
+}
+
+#[test]
+fn what_a_request_asked_for_is_kept_as_it_was_read() {
+    let request = parse(
+        r#"{"action":"share","imageIds":["ami-1a2b3c4d"],"accountIds":["111122223333"],"access":"copy",
+            "serviceLinkedRoles":["spot"],"expiresAt":"2026-11-23T12:00:00Z","copyFrom":"us-east-1"}"#,
+    );
+    let asked = serde_json::json!(Asked::from(&request.unwrap()));
+    let expect = serde_json::json!({"imageIds": ["ami-1a2b3c4d"], "targets": ["111122223333"], "access": "copy",
+        "serviceLinkedRoles": ["spot"], "copyFrom": "us-east-1", "expiresAt": "2026-11-23T12:00:00Z"});
+    assert_eq!(asked, expect);
+}
+
+#[test]
+fn an_approval_is_named_by_any_short_text_without_spaces() {
+    let approve = |id: &str| serde_json::json!({"action": "approve", "approvalId": id}).to_string();
+    for right in ["0123456789abcdef0123456789abcdef", "x", &"x".repeat(100)] {
+        assert_eq!(parse(&approve(right)).unwrap().approval_id.as_deref(), Some(right));
+    }
+    for wrong in ["", "a b", "é", &"x".repeat(101)] {
+        faults(&approve(wrong), &[("/approvalId", "is not the ID of an approval")]);
+    }
+}
+
+#[test]
+fn a_list_is_about_images_or_one_account() {
+    for (text, place, words) in [
+        (r#"{"action":"list"}"#, "/imageIds", "at least one image, or `accountIds` with one account"),
+        (r#"{"action":"reset"}"#, "/imageIds", "is about at least one image"),
+        (
+            r#"{"action":"list","accountIds":["111122223333","222233334444"]}"#,
+            "/accountIds",
+            "2 accounts; `list` takes one",
+        ),
+        (
+            r#"{"action":"list","accountIds":["111122223333"],"organizationArns":["arn:aws:organizations::111122223333:organization/o-a1b2c3d4e5"]}"#,
+            "/organizationArns",
+            "takes no targets",
+        ),
+    ] {
+        faults(text, &[(place, words)]);
+    }
+    let reset = parse(r#"{"action":"reset"}"#).unwrap_err().faults.named.remove(0);
+    assert!(!reset.message.contains("accountIds"), "{reset:?}");
+}
+
+#[test]
+fn three_actions_are_about_approvals() {
+    let found: Vec<_> = Action::ALL.into_iter().filter(|action| action.is_about_approval()).collect();
+    assert_eq!(found, [Action::Approvals, Action::Approve, Action::Reject]);
 }
 
 #[test]
