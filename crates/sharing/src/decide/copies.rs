@@ -169,10 +169,11 @@ fn rules<'a>(case: &Case<'a>, image: &Image) -> Vec<&'a Rule> {
     };
     match &case.request.group {
         _ if !case.request.action.is_about_sharing() => Vec::new(),
-        // Which targets have the ID can't be read of the copies: which of these are meant depends on it. The same rules are
-        // about all targets with the ID.
-        Some(group) => targets_by_rules(case, group).iter().filter_map(rule).collect(),
-        None => case.request.targets.iter().filter_map(rule).collect(),
+        // Which targets have the ID can't be read of the copies: which of these are meant depends on it.
+        Some(group) if case.request.targets.is_empty() => {
+            targets_by_rules(case, group).iter().filter_map(rule).collect()
+        }
+        Some(_) | None => case.request.targets.iter().filter_map(rule).collect(),
     }
 }
 

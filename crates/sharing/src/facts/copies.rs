@@ -149,6 +149,8 @@ impl Image {
             has_product_codes: known.is_some_and(|source| source.has_product_codes),
             is_instance_store: known.is_some_and(|source| source.is_instance_store),
             expiries: Fact::Known(BTreeMap::new()),
+            waiting: copies.waiting.clone(),
+            source_naming: None,
             ..Self::deregistered(known.map_or(owner, |source| source.owner), keys)
         }
     }

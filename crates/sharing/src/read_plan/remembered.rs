@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::{
-    decide::{self, Case},
+    decide::{self, Authority, Case},
     domain::{ImageId, KeyArn},
     facts::{Facts, Image, ImageState},
 };
@@ -123,8 +123,9 @@ fn needed_on(keys: impl Iterator<Item = KeyArn>, facts: &Facts) -> Grantees {
     keys
 }
 
-/// Whether images of this request are remembered, and expected: those of a share or check that are in this Region. What a hint
-/// or an expiry repeats is another request.
+/// Whether images of this request are remembered, and expected: those of a share or check that a requester asks for and that
+/// are in this Region.
 fn is_remembered_of(case: &Case<'_>) -> bool {
-    case.request.action.is_about_sharing() && case.request.copy_from.is_none()
+    let is_by_requester = matches!(case.authority, Authority::Requester(_)) && case.hint.is_none();
+    is_by_requester && case.request.action.is_about_sharing() && case.request.copy_from.is_none()
 }
