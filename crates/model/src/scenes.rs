@@ -96,10 +96,10 @@ const GIVEN_LATE: &str = "a revoke is complete, and something is given or left w
 const TWO_COPIES: &str = "there are two copies";
 
 /// What is wrong if nobody learns what became of a share that has waited.
-const UNTOLD: &str = "a share that waited was not made, and nobody is told";
+const UNTOLD: &str = "a share that waited was not made, and no outcome says so";
 
 /// The same if an invocation was killed or a write failed.
-const UNTOLD_AFTER_CRASH: &str = "a share that waited was not made, and nobody is told after a crash or a failure";
+const UNTOLD_AFTER_CRASH: &str = "a share that waited was not made, and no outcome says so after a crash or a failure";
 
 /// What is wrong if something is removed before the launch permission.
 const REMOVED_FIRST: &str = "something was removed before the launch permission";
@@ -649,10 +649,11 @@ impl Scene {
 }
 
 /// What is wrong if nobody learns what became of an ask.
-const ASK_LOST: &str = "an ask was deleted, and nobody is told";
+const ASK_LOST: &str = "the record of an ask was deleted, and no outcome says how it ended";
 
 /// The same if an invocation was killed or a write failed.
-const ASK_LOST_AFTER_CRASH: &str = "an ask was deleted, and nobody is told after a crash or a failure";
+const ASK_LOST_AFTER_CRASH: &str =
+    "the record of an ask was deleted, and no outcome says how it ended after a crash or a failure";
 
 /// Whether there is a decision about an ask.
 fn has_decision(kept: &Kept, pools: &Pools) -> bool {

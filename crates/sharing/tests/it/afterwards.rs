@@ -544,7 +544,7 @@ fn what_waits_for_approval_is_accepted_and_not_shared_yet() {
     }
 }
 
-/// What is left out without harm is told: the copy that is tried again, and the role that may not exist yet, with the command
+/// A warning names what may be left out: the copy that is tried again, and the role that may not exist yet, with the command
 /// that its account runs once it does.
 #[test]
 fn what_was_not_done_although_the_request_goes_on_is_a_warning() {

@@ -43,7 +43,7 @@ fn an_outcome_without_its_lists_still_says_who_asked_for_what_and_how_it_ended()
     assert_eq!(lists.without_rows(), whole);
 }
 
-/// The answer to a check, with this much text and so many items in every list.
+/// The answer to a check. Each text has this length, and each list this many items.
 fn long(items: usize, text: usize) -> Outcome {
     let words = || "x".repeat(text);
     let list = || vec![words(); items];
