@@ -22,7 +22,8 @@ use crate::{
     planted::Planted,
     pool::Word,
     scenes::{Aftermath, End, Scene, Taken},
-    script::{Answer, Answers, Call, Ended, Halt, Pools, Script},
+    script::{Answer, Answers, Call, Ended, Halt, Pools, Script, Unread},
+    undoing::note_undoing,
     world::{self, Allowlists, LONGEST, time_at},
 };
 
@@ -94,6 +95,8 @@ struct Tree {
 #[derive(Debug)]
 struct Node {
     answers: Answers,
+    /// What it could not read.
+    unread: Unread,
     /// How it ended, or the calls that are under way.
     next: Result<Rc<Ended>, Rc<[Call]>>,
     children: QuickMap<(Call, Answer), u32>,
@@ -175,10 +178,11 @@ impl Explorer {
             Halt::Calls(calls) => calls.into(),
             Halt::Failed(failure) => panic!("it ended with a failure that it doesn't report: {failure:?}"),
         });
+        let unread = script.unread();
         let Tree { nodes, places } = &mut self.trees[tree];
         let place = u32::try_from(nodes.len()).unwrap();
         places.insert(answers.clone(), place);
-        nodes.push(Node { answers, next, children: QuickMap::default() });
+        nodes.push(Node { answers, unread, next, children: QuickMap::default() });
         place
     }
 
@@ -297,8 +301,10 @@ impl Run<'_> {
                 let Limits { crashes, faults, reads, .. } = self.limits;
                 let is_undisturbed = (state.crashes, state.faults, state.reads) == (crashes, faults, reads);
                 let (kept, may_lag) = (self.kept(&state), self.limits.lag.ec2);
+                let is_crashed = (state.crashes, state.faults) != (crashes, faults);
                 let is_unread = state.reads < reads;
-                let end = End { kept, ended: &ended, aftermath: &aftermath, is_undisturbed, is_unread, may_lag };
+                let end =
+                    End { kept, ended: &ended, aftermath: &aftermath, is_undisturbed, is_crashed, is_unread, may_lag };
                 if let Err(what) = self.scene.check_end(&end, &self.explorer.pools)
                     && !self.is_known(what, (place, None), &mut explored)
                 {
@@ -357,8 +363,8 @@ impl Run<'_> {
     fn check_step(&self, from: &State, to: &State, label: &Label) -> Result<(), &'static str> {
         let Label::Calls(actor, call, _) = label else { return Ok(()) };
         let (before, after) = (self.kept(from), self.kept(to));
-        let answers = &self.tree(*actor).node(from.at[*actor]).answers;
-        let taken = Taken { actor: *actor, call, answers };
+        let unread = &self.tree(*actor).node(from.at[*actor]).unread;
+        let taken = Taken { actor: *actor, call, unread };
         self.scene.check_step(taken, before, after, &self.explorer.pools)
     }
 
@@ -441,6 +447,15 @@ impl Run<'_> {
             let is_alone = !others.any(|other| self.tree(other).is_running(state.at[other]));
             let ended = self.tree(actor).node(child).next.as_ref().ok();
             self.scene.note(actor, &kept, &mut after, (ended.map(|it| &**it), is_alone));
+            let told = ended.filter(|_| self.tree(actor).failed(child)).map(|ended| &*ended.told);
+            let was_told = told.into_iter().flatten().filter(|told| told.is_bad() || told.is_undone());
+            for told in was_told {
+                after.was_told = true;
+                after.was_undone |= told.is_undone();
+            }
+            let Node { answers, unread, .. } = self.tree(actor).node(at);
+            let taken = Taken { actor, call: &answered.0, unread };
+            note_undoing(self.scene.actors[actor].kind, (&taken, answers), (&kept, &mut after), &self.explorer.pools);
             after.is_overtaken |= self.is_overtaking(state, actor, &answered.0);
             after.is_given_up_late |= self.is_giving_up_late(state, actor, &answered.0);
             let (kept, owed) = (self.explorer.place(after), state.owed & !(1 << actor));
@@ -451,14 +466,20 @@ impl Run<'_> {
         }
     }
 
-    /// Whether this call deletes the record of a share after another request was accepted.
+    /// Whether this call deletes the record of a share after another request was accepted, or a record that is another one than
+    /// was read.
     fn is_giving_up_late(&self, state: &State, actor: usize, call: &Call) -> bool {
         let Call::Write { step, .. } = call else { return false };
-        let is_deletion = matches!(*self.explorer.pools.steps.get(*step), Step::DeleteCopyRecord { .. });
+        let Step::DeleteCopyRecord { name, .. } = &*self.explorer.pools.steps.get(*step) else { return false };
+        let name = self.explorer.pools.names.put(&name.to_string());
+        let Some(there) = self.kept(state).schedules.get(&name) else { return false };
+        let answers = &self.tree(actor).node(state.at[actor]).answers;
+        let mut read = answers.to(|call| *call == Call::Schedule(name)).map(|(_, answer)| answer);
+        let is_another = !read.any(|answer| matches!(answer, Answer::Schedule(Some(read)) if read == there));
         let is_accepted = |ended: &Ended| ended.result == Status::Accepted;
         let mut others = (0..self.scene.actors.len()).filter(|other| *other != actor);
-        is_deletion
-            && others
+        is_another
+            || others
                 .any(|other| self.tree(other).node(state.at[other]).next.as_ref().is_ok_and(|ended| is_accepted(ended)))
     }
 

@@ -25,6 +25,7 @@ use crate::{
 
 /// Makes a share that waits for a copy, if the copy is available.
 pub fn share_copied(invocation: &Invocation<'_, '_>, name: &CopyName) -> Asked<Pursued> {
+    invocation.script.next_request();
     let nothing = Outcome { action: Some(Action::Share), ..Outcome::new(invocation.id, Status::Completed) };
     let record = match read(read_record(invocation.script, &RecordName::Copy(name.clone())))? {
         Ok(Some(Record::Copy(record))) => record,

@@ -11,6 +11,7 @@ use sharing::{
 use crate::{
     pool::Word,
     script::{Answer, Call, Pools, Stands},
+    undoing::{Ending, Undone},
     world::{BUS, Grants, ONE, SLOTS, bits, grant_id, place_of, slot_of, slot_of_grant, slot_of_snapshot, time_at},
 };
 
@@ -95,6 +96,17 @@ pub struct Kept {
     pub is_overtaken: bool,
     /// Whether a hint has deleted the record of a share when a request that relied on it had ended. AWS doesn't keep this.
     pub is_given_up_late: bool,
+    /// How the record of each share that waited for a copy was last deleted, by its name. AWS doesn't keep this.
+    pub endings: BTreeMap<Word, Ending>,
+    /// Why what the target of the requests had was last undone by a share: its launch permission, create volume permission and
+    /// grant. AWS doesn't keep this.
+    pub undone: [Option<Undone>; 3],
+    /// Whether the target of the requests may launch the image by a rule with `onAvailable`. AWS doesn't keep this.
+    pub is_by_rule: bool,
+    /// What an invocation told of a share that was not made, before it was sent again. AWS doesn't keep this.
+    pub was_told: bool,
+    /// Whether what it told was that the share is incomplete.
+    pub was_undone: bool,
     /// Whether somebody was told what became of the first ask. AWS doesn't keep this.
     pub is_first_told: bool,
     /// How often the target that requests are about was given the launch permission by an approval: not, once or again. AWS

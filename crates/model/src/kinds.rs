@@ -101,6 +101,12 @@ impl Kind {
         Self::Repair,
     ];
 
+    /// Every kind that writes or deletes a record of an expiry.
+    pub const OF_EXPIRIES: [Self; 5] = [Self::ShareUntil, Self::Renew, Self::Revoke, Self::Expire, Self::Available];
+
+    /// The kinds that are explored of three invocations about copies.
+    pub const FEW_COPIES: [Self; 4] = [Self::ShareCopy, Self::Tick, Self::Copied, Self::RevokeCopy];
+
     /// Every kind that is about copies.
     pub const COPIES: [Self; 12] = [
         Self::ShareCopy,
@@ -160,6 +166,11 @@ impl Kind {
                 | Self::ShareCopyToo
                 | Self::LateShareCopy
         )
+    }
+
+    /// Whether it makes shares: somebody asks for one, or one waits.
+    pub fn shares(self) -> bool {
+        !self.takes_away() && !matches!(self, Self::Expire | Self::Repair)
     }
 
     /// Whether somebody asks for a share to be taken back.

@@ -38,5 +38,6 @@ pub mod reading;
 pub mod scenes;
 pub mod script;
 pub mod sets;
+pub mod undoing;
 pub mod world;
 pub mod writer;

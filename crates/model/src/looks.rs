@@ -9,7 +9,8 @@ use sharing::{
     closing_look, copy_records,
     decide::Case,
     domain::{ImageId, KeyArn},
-    facts::{Fact, Facts, GrantScan, Image, RegionalImage},
+    facts::{Fact, Facts, Failure, GrantScan, Image, RegionalImage},
+    outcome::ErrorCode,
     progress::ImageResult,
     records::{RecordName, Recorded},
     taking_back::{Lost, Needed, looks_after},
@@ -39,6 +40,9 @@ pub fn second_look<'a>(
     if writer.planted == Planted::BlindSecondLook {
         seen.values_mut().filter(|seen| seen.is_err()).for_each(|seen| *seen = Ok(true));
     }
+    if is_undone(writer.planted, facts) {
+        seen.values_mut().for_each(|seen| *seen = Err(unreadable()));
+    }
     let lost = Lost::new(&seen);
     if lost.is_empty() {
         return Ok(results);
@@ -53,6 +57,21 @@ pub fn second_look<'a>(
         grant_ids.push((step, id));
     }
     writer.carry_on(lost.undo(results, &Ok(needed), &grant_ids))
+}
+
+fn unreadable() -> Failure {
+    let message = "it is planted".to_owned();
+    Failure { code: ErrorCode::Denied, call: None, resource: None, message, retryable: false }
+}
+
+/// Whether the planted fault undoes the share although it has its record.
+fn is_undone(planted: Planted, facts: &Facts) -> bool {
+    let grants = facts.keys.values().map(|key| &key.grants);
+    match planted {
+        Planted::UndoesHalf => grants.flat_map(Fact::iter).flatten().any(|grant| grant.grant_id.ends_with("-0-1")),
+        Planted::UndoesUnlisted => grants.filter_map(Fact::failed).next().is_some(),
+        _ => false,
+    }
 }
 
 /// Lists the grants again after records were deleted.

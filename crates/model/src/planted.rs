@@ -34,6 +34,12 @@ pub enum Planted {
     NoDecision,
     /// A share that can't read its record again counts it as there.
     BlindSecondLook,
+    /// A share that was half made before undoes itself.
+    UndoesHalf,
+    /// A share that has its record undoes itself if it could not list the grants.
+    UndoesUnlisted,
+    /// Grants that can't be read count as there.
+    SeesGrants,
     /// Launch permissions that can't be read count as none.
     BlindFacts,
     /// Grants that can't be read count as not there.
@@ -70,6 +76,9 @@ impl Planted {
             | Self::AnyAsk
             | Self::NoDecision
             | Self::BlindSecondLook
+            | Self::UndoesHalf
+            | Self::UndoesUnlisted
+            | Self::SeesGrants
             | Self::BlindGrants
             | Self::BlindFacts
             | Self::SearchedOnly

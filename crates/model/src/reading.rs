@@ -10,7 +10,8 @@ use sharing::{
     facts::{Copies, CopyRecord, Expiry, Fact, Facts, Failure, GrantScan, Image, ImageState, Key, Lineage},
     outcome::ErrorCode,
     read_plan::{
-        self, CopyReads, FirstReads, GrantReads, IfNotFound, ImageReads, Need, ReadPlan, RecordReads, WaitingReads,
+        self, CopyReads, Expectation, FirstReads, GrantReads, IfNotFound, ImageReads, Need, ReadPlan, RecordReads,
+        WaitingReads,
     },
     records::{Record, RecordName},
 };
@@ -25,12 +26,69 @@ use crate::{
 
 /// Reads what the decision needs. Like `src/observe`, it asks at the same time for the records and for everything about the
 /// images, and for each image at the same time for its launch permissions and for what is behind it.
+///
+/// Every process remembers the image, so it asks at the same time also for the grants that were needed the last time. One that
+/// does not asks for them later, and that is among the orders in which the answers arrive.
 pub fn observe(invocation: &Invocation<'_, '_>, case: &Case<'_>, judgements: &Judgements<'_>) -> Asked<Facts> {
-    let script = invocation.script;
-    let mut facts = match read_plan::copies(case) {
-        Some(reads) => read_copies(script, case, reads)?,
-        None => read_named(invocation, case)?,
+    let described = match world::remembered().expect(case) {
+        Some(expected) => match read_at_once(invocation, case, judgements, expected)? {
+            AtOnce::All(facts) => return Ok(*facts),
+            AtOnce::Described(facts) => *facts,
+        },
+        None => match read_plan::copies(case) {
+            Some(reads) => read_copies(invocation.script, case, reads)?,
+            None => read_named(invocation, case)?,
+        },
     };
+    read_beyond(invocation, case, judgements, described, &BTreeMap::new())
+}
+
+/// What was read at once about an image that is remembered.
+enum AtOnce {
+    /// Everything: EC2 describes it as before.
+    All(Box<Facts>),
+    /// The description. It differs, so nothing else counts that was read.
+    Described(Box<Facts>),
+}
+
+/// Describes the image, and asks at the same time for everything else. If the description fails or differs, nothing else is
+/// waited for.
+fn read_at_once(
+    invocation: &Invocation<'_, '_>,
+    case: &Case<'_>,
+    judgements: &Judgements<'_>,
+    Expectation { images, keys }: Expectation,
+) -> Asked<AtOnce> {
+    let as_before = Facts { images: images.clone(), ..Facts::default() };
+    let described = read_named(invocation, case);
+    let beyond = read_beyond(invocation, case, judgements, as_before, &keys);
+    let described = beside(described, &beyond)?;
+    if described.images == images {
+        return Ok(AtOnce::All(Box::new(beyond?)));
+    }
+    judgements.forget();
+    Ok(AtOnce::Described(Box::new(described)))
+}
+
+/// Something, while the calls of something else are under way that is not waited for.
+fn beside<T, O>(asked: Asked<T>, other: &Asked<O>) -> Asked<T> {
+    match (asked, other) {
+        (Err(Halt::Calls(calls)), Err(Halt::Calls(more))) => Err(Halt::Calls([calls, more.clone()].concat())),
+        (asked, _) => asked,
+    }
+}
+
+/// Keys, each with the grantees whose grants are probably needed.
+type Likely = BTreeMap<KeyArn, BTreeSet<String>>;
+
+fn read_beyond(
+    invocation: &Invocation<'_, '_>,
+    case: &Case<'_>,
+    judgements: &Judgements<'_>,
+    mut facts: Facts,
+    likely: &Likely,
+) -> Asked<Facts> {
+    let script = invocation.script;
     let request = decide::resolve_copies(case, &facts);
     let case = &Case { request: &request, ..*case };
     let mut plan = read_plan::further(case, &facts);
@@ -43,7 +101,7 @@ pub fn observe(invocation: &Invocation<'_, '_>, case: &Case<'_>, judgements: &Ju
         plan.images.values_mut().for_each(|reads| reads.launch_permissions = Need::Optional);
     }
     let records = learn_records(script, &mut facts, &plan.records);
-    let images = read_images(script, case, judgements, &plan, &mut facts);
+    let images = read_images(script, case, judgements, (&plan, likely), &mut facts);
     both(images, records)?;
     if is_blind {
         facts.images.values_mut().for_each(|image| image.launch_permissions = Fact::Known(Vec::new()));
@@ -55,15 +113,45 @@ fn read_images(
     script: &Script<'_>,
     case: &Case<'_>,
     judgements: &Judgements<'_>,
-    plan: &ReadPlan,
+    (plan, likely): (&ReadPlan, &Likely),
     facts: &mut Facts,
 ) -> Asked<()> {
+    let ahead = GrantsAhead::ask(script, plan, likely);
     for (id, reads) in &plan.images {
         let mut image = facts.images.remove(id).unwrap();
-        read_image(script, plan, (id, *reads), &mut image, facts)?;
+        beside(read_image(script, plan, (id, *reads), &mut image, facts), &ahead.answer)?;
         facts.images.insert(id.clone(), image);
     }
-    read_grants_of_grantees(script, case, judgements, plan, facts)
+    read_grants_of_grantees(script, case, judgements, (plan, ahead), facts)
+}
+
+/// The grants that are read before it is known whether they are needed.
+struct GrantsAhead<'l> {
+    likely: Option<&'l Likely>,
+    answer: Asked<Option<Grants>>,
+}
+
+impl<'l> GrantsAhead<'l> {
+    /// Asks for them, if the plan may ask for them.
+    fn ask(script: &Script<'_>, plan: &ReadPlan, likely: &'l Likely) -> Self {
+        let are_keys_read = plan.images.values().any(|reads| reads.snapshots.is_read());
+        let may_be_needed = are_keys_read && matches!(plan.keys.grants, GrantReads::OfGrantees(_));
+        if !may_be_needed || likely.values().all(BTreeSet::is_empty) {
+            return Self { likely: None, answer: Ok(None) };
+        }
+        Self { likely: Some(likely), answer: read_grants(script).map(Some) }
+    }
+
+    /// The grants of this grantee on this key. If they were not asked for, it asks for them now.
+    fn answer_to(&self, script: &Script<'_>, (arn, grantee): (&KeyArn, &String)) -> Asked<Grants> {
+        let is_asked =
+            self.likely.and_then(|likely| likely.get(arn)).is_some_and(|grantees| grantees.contains(grantee));
+        match &self.answer {
+            Ok(Some(grants)) if is_asked => Ok(*grants),
+            Err(halt) if is_asked => Err(halt.clone()),
+            _ => read_grants(script),
+        }
+    }
 }
 
 /// The images that the request names, and the records of shares that wait for copies of the same images.
@@ -304,13 +392,13 @@ fn read_grants_of_grantees(
     script: &Script<'_>,
     case: &Case<'_>,
     judgements: &Judgements<'_>,
-    plan: &ReadPlan,
+    (plan, ahead): (&ReadPlan, GrantsAhead<'_>),
     facts: &mut Facts,
 ) -> Asked<()> {
     let GrantReads::OfGrantees(need) = plan.keys.grants else { return Ok(()) };
     let wanted = read_plan::grantees(case, facts, judgements).expect("there is time");
     for (arn, grantee) in wanted {
-        let grants = settled(need, read_grants(script).map(world::grants))?;
+        let grants = settled(need, ahead.answer_to(script, (&arn, &grantee)).map(world::grants))?;
         let Some(key) = facts.keys.get_mut(&arn) else { continue };
         key.grants = match (&key.grants, &grants) {
             (Fact::Failed(failure), _) | (_, Fact::Failed(failure)) => Fact::Failed(failure.clone()),

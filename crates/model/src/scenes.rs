@@ -13,23 +13,10 @@ use sharing::{
 use crate::{
     kept::{Kept, Lagging, Shared},
     kinds::{Actor, EXPIRING, Kind, approved_and_waiting, asked, asked_for_copy, waiting},
-    script::{Answers, Call, Ended, Pools, Stands, Told},
+    script::{Call, Ended, Pools, Stands, Told, Unread},
+    undoing::{Ending, Undone, had_by_target},
     world::{self, BUS, ONE, SLOTS, TWO},
 };
-
-/// The scenes in which something doesn't hold if an invocation is killed. docs/reliability.md says why: a rule with
-/// `onAvailable` leaves a share that it finds without an expiry as it is, also if its own first attempt made it; and a
-/// reset that is sent again may not yet see a create volume permission that was added last.
-pub const KNOWN: [&str; 8] = [
-    "Unshared: revoke + available",
-    "SharedUntil: revoke + available",
-    "Unshared: reset + available",
-    "SharedUntil: reset + available",
-    "SharedUntil: share + reset",
-    "Unshared: share until 1 + reset",
-    "SharedUntil: share until 1 + reset",
-    "Unshared: share until 2 + reset",
-];
 
 /// What is wrong if something that must expire has no record.
 const UNRECORDED: [&str; 3] = [
@@ -39,8 +26,11 @@ const UNRECORDED: [&str; 3] = [
 ];
 
 /// What is known not to hold of copies. docs/reliability.md says why.
-const KNOWN_OF_COPIES: [&str; 16] = [
+const KNOWN_OF_COPIES: [&str; 19] = [
+    OVERTAKEN_BY_TWO,
     TOO_MUCH_UNDONE,
+    UNDONE_UNREAD,
+    UNDONE_UNLISTED,
     HINT_UNDONE_UNREAD,
     UNLISTED,
     LEFT_OF_AN_IMAGE_THAT_IS_GONE,
@@ -63,6 +53,9 @@ pub const NOBODY_WAITS: &str = "a copy is there, and nobody waits for it any mor
 
 /// What is wrong if a hint undoes its share because another one has deleted the record before its second look.
 pub const OVERTAKEN: &str = "a share is undone, because another hint has found nothing to write";
+
+/// The same if what the other one has found was made by a request, so that it need not delete the record just before that look.
+const OVERTAKEN_BY_TWO: &str = "a share is undone, because another hint has found that a request has made it";
 
 /// What is wrong if a hint undoes its share because another one has given it up, which had not seen the copy available.
 const GIVEN_UP_MEANWHILE: &str = "a share is undone, because another hint has given it up";
@@ -117,12 +110,37 @@ const UNDONE_UNREAD: &str = "a share is complete, and one that could not read it
 /// What is wrong if a hint can't read its record again, and undoes the share. Later hints make it, while there is time.
 const HINT_UNDONE_UNREAD: &str = "a share is undone, because a hint could not read its record again";
 
+/// What is wrong if a share that can't list grants is answered with the one that is there, and revokes it because another hint
+/// has found nothing to write.
+pub const UNDONE_UNLISTED: &str =
+    "a share is complete, and its grant is undone by a hint that could not list the grants";
+
 /// What is wrong if an image is deregistered while a revoke takes back what a share gives at that moment.
 const LEFT_OF_AN_IMAGE_THAT_IS_GONE: &str =
     "something must expire of an image that was deregistered during its revoke or undoing, and no record is left";
 
-/// What is known not to hold of the image, if a read fails or it is deregistered.
-const KNOWN_OF_THE_IMAGE: [&str; 4] = [TOO_MUCH_UNDONE, UNLISTED, UNDONE_UNREAD, LEFT_OF_AN_IMAGE_THAT_IS_GONE];
+/// What is wrong if a rule with `onAvailable` was killed after it had made a share whose record a revoke deleted. Sent again, it
+/// leaves the share as it is.
+pub const LEFT_BY_A_RULE: &str = "something must expire that a rule gave before it was killed, and no record is left";
+
+/// What is wrong if a share was killed whose record a revoke deleted, and is sent again only when it would end, and refused.
+pub const SENT_AGAIN_LATE: &str =
+    "something must expire that a share gave before it was killed and sent again too late, and no record is left";
+
+/// What is wrong if a reset that is sent again does not yet see what was added last.
+const LEFT_BY_A_RESET: &str =
+    "a create volume permission must expire that a reset did not see after a crash, and no record is left";
+
+/// What is known not to hold of the image, if an invocation is killed, a read fails or it is deregistered.
+const KNOWN_OF_THE_IMAGE: [&str; 7] = [
+    LEFT_BY_A_RULE,
+    SENT_AGAIN_LATE,
+    LEFT_BY_A_RESET,
+    TOO_MUCH_UNDONE,
+    UNLISTED,
+    UNDONE_UNREAD,
+    LEFT_OF_AN_IMAGE_THAT_IS_GONE,
+];
 
 /// What is known not to hold of approvals.
 const KNOWN_OF_APPROVALS: [&str; 2] = [ASK_LOST_AFTER_CRASH, GIVEN_AGAIN];
@@ -219,8 +237,8 @@ pub struct Taken<'t> {
     pub actor: usize,
     /// The call.
     pub call: &'t Call,
-    /// What the invocation was answered before.
-    pub answers: &'t Answers,
+    /// What the invocation could not read for its request.
+    pub unread: &'t Unread,
 }
 
 /// What must hold, and what is wrong if it doesn't.
@@ -236,6 +254,11 @@ impl Scene {
         let actors: Vec<_> = actors.collect();
         let last_time = actors.iter().map(|actor| actor.not_before).max().unwrap_or_default();
         Self { actors, before, last_time, may_go: false }
+    }
+
+    /// Whether no kind runs twice.
+    pub fn is_of_different_kinds(&self) -> bool {
+        self.actors.windows(2).all(|pair| pair[0].kind != pair[1].kind)
     }
 
     /// Its name.
@@ -361,13 +384,13 @@ impl Scene {
     /// What must hold at every step.
     pub fn check_step(
         &self,
-        Taken { actor, call, answers }: Taken<'_>,
+        Taken { actor, call, unread }: Taken<'_>,
         before: &Kept,
         after: &Kept,
         pools: &Pools,
     ) -> Result<(), &'static str> {
         let is_given_unread = before.images.iter().zip(&after.images).enumerate().any(|(slot, (before, after))| {
-            after.launch.now & !before.launch.now & ONE != 0 && answers.lack_a_fact_of(slot)
+            after.launch.now & !before.launch.now & ONE != 0 && unread.lacks_a_fact_of(slot)
         });
         rule(!is_given_unread, "access is given, and something was not read that it depends on")?;
         rule(!after.is_harmed, "a grant was revoked that is another image's or nobody's")?;
@@ -397,7 +420,7 @@ impl Scene {
         rule(!gives || !is_unrecorded || has_decision(after, pools), "something is given, and no decision says so")?;
         let is_share = !self.actors[actor].kind.takes_away();
         let order = (0..SLOTS).try_for_each(|slot| check_order(&step, slot, before, after, pools));
-        let is_undone = order == Err(REMOVED_FIRST) && is_share && answers.lack_a_record();
+        let is_undone = order == Err(REMOVED_FIRST) && is_share && unread.lacks_a_record();
         if is_undone { Err(TOO_MUCH_UNDONE) } else { order }
     }
 
@@ -464,7 +487,7 @@ impl Scene {
         let ends_it = |kind| matches!(kind, Kind::Expire | Kind::Repair) && !is_renewed;
         let is_gone = kept.images[0].stands.now == Stands::Gone;
         if given && !is_gone && !self.has(|kind| kind.takes_away() || ends_it(kind)) {
-            let is_undone = end.is_unread && self.has(|kind| kind.gives() && kind != Kind::Share);
+            let is_undone = end.is_lost_by(|why| why == Some(Undone::Unread));
             let what = if is_undone { UNDONE_UNREAD } else { "a share is complete, and something is missing" };
             rule(kept.has_all(0, ONE), what)?;
         }
@@ -477,7 +500,13 @@ impl Scene {
         let took = |(actor, ended): (&Actor, &Rc<Ended>)| actor.kind.takes_away() && is_unfinished(ended);
         let is_gone = image.stands.now == Stands::Gone && !self.is_alone();
         let is_unlisted = end.is_unread && what == UNRECORDED[2];
+        let is_crossed = end.is_crashed && self.has(Kind::takes_away);
+        let is_late = end.ended.iter().any(|ended| ended.refusals.contains(&RefusalCode::ShareEnding));
+        let is_unseen = end.may_lag && what == UNRECORDED[1] && self.has(|kind| kind == Kind::Reset);
         match () {
+            () if is_crossed && end.kept.is_by_rule => LEFT_BY_A_RULE,
+            () if is_crossed && is_late => SENT_AGAIN_LATE,
+            () if is_crossed && is_unseen => LEFT_BY_A_RESET,
             () if is_gone && end.ended.iter().any(is_unfinished) => LEFT_OF_AN_IMAGE_THAT_IS_GONE,
             () if is_unlisted && self.actors.iter().zip(end.ended).any(took) => UNLISTED,
             () => what,
@@ -503,15 +532,16 @@ impl Scene {
                 has_nothing(ONE),
                 match end {
                     _ if has_nothing_there(ONE) => LEFT_OF_A_COPY_THAT_IS_GONE,
-                    End { is_undisturbed: false, .. } => GIVEN_AFTER_CRASH,
+                    End { is_crashed: true, .. } => GIVEN_AFTER_CRASH,
                     End { may_lag: true, .. } => GIVEN_LATE,
                     End { .. } => GIVEN,
                 },
             )?;
         }
         let told: Vec<_> = ended.iter().flat_map(|ended| &ended.told).chain(told).collect();
-        let is_told = told.iter().any(|told| matches!(told.result, Status::Refused | Status::Failed));
-        let is_undone = told.iter().any(|told| told.result == Status::Incomplete);
+        let was_undone = end.kept.was_undone && end.kept.undone.iter().any(Option::is_some);
+        let is_undone = was_undone || told.iter().any(|told| told.is_undone());
+        let is_told = end.kept.was_told || told.iter().any(|told| told.is_bad());
         let is_given = |target| (1..SLOTS).any(|slot| kept.has_all(slot, target));
         let is_gone = kept.images.iter().any(|image| image.stands.now == Stands::Gone);
         let waited = |(actor, ended): (&Actor, &Rc<Ended>)| {
@@ -528,8 +558,11 @@ impl Scene {
             !is_live || is_given(ONE) || is_taken || may_be_given_up || !end.is_undisturbed,
             self.why_nobody_waits(end, &told),
         )?;
+        if waited && !is_taken && !is_given(ONE) && end.is_lost_by(|why| why == Some(Undone::Unread)) {
+            return Err(UNDONE_UNREAD);
+        }
         if waited && !is_taken {
-            rule(is_given(ONE) || is_told || is_gone, if end.is_undisturbed { UNTOLD } else { UNTOLD_AFTER_CRASH })?;
+            rule(is_given(ONE) || is_told || is_gone, if end.is_crashed { UNTOLD_AFTER_CRASH } else { UNTOLD })?;
         }
         if self.before == Before::BothWait && !self.has(|kind| kind == Kind::ResetCopy) {
             rule(
@@ -579,18 +612,30 @@ impl Scene {
         let is_told = |result| told.iter().any(|told| told.result == result);
         let cannot_launch = kept.images.iter().all(|image| image.launch.now & ONE == 0);
         let is_late = self.actors.iter().any(|actor| actor.not_before > 0);
-        let is_ended = is_late && is_told(Status::Failed) || is_told(Status::Refused);
+        let is_ended = is_late && (is_told(Status::Failed) || end.kept.was_told) || is_told(Status::Refused);
         let is_given_up = (1..SLOTS).all(has_nothing) && is_ended;
+        let is_by = |why, ending| [Undone::Lost(Some(ending)), Undone::LostUnlisted(Some(ending))].contains(&why);
+        let is_lost = |ending| end.is_lost_by(|why| why.is_some_and(|why| is_by(why, ending)));
+        let is_taken = end.is_lost_by(|why| matches!(why, Some(Undone::LostUnlisted(Some(Ending::FoundNothing)))));
+        let may_be_given_up = end.is_lost_by(|why| why.is_none_or(|why| is_by(why, Ending::GivenUp)))
+            || is_told(Status::Refused) && is_lost(Ending::Replaced);
+        let is_unread = |why: Option<_>| why.is_some_and(|why| why == Undone::Unread || is_by(why, Ending::GivenUp));
+        let is_ended_by_hint = is_lost(Ending::FoundNothing) || is_lost(Ending::GivenUp);
         match () {
-            () if end.kept.is_overtaken => OVERTAKEN,
+            () if end.kept.is_overtaken && is_lost(Ending::FoundNothing) => OVERTAKEN,
             // Only what was given of that copy is left.
             () if (1..SLOTS).any(is_gone) && (1..SLOTS).all(|slot| is_gone(slot) || has_nothing(slot)) => {
                 GONE_MEANWHILE
             }
-            () if end.is_unread && cannot_launch => HINT_UNDONE_UNREAD,
-            () if !self.is_alone() && is_given_up => GIVEN_UP_MEANWHILE,
-            () if !end.is_undisturbed && !self.is_alone() && cannot_launch => OVERTAKEN_AFTER_CRASH,
-            () if !end.is_undisturbed && !self.is_alone() && self.has(Kind::gives) => MIXED_AFTER_CRASH,
+            () if end.is_lost_by(|why| why == Some(Undone::Unread)) => HINT_UNDONE_UNREAD,
+            // Another hint made a part of it, until the one that has undone the rest gave it up.
+            () if cannot_launch && end.is_lost_by(is_unread) && !is_lost(Ending::GivenUp) => HINT_UNDONE_UNREAD,
+            () if is_taken => UNDONE_UNLISTED,
+            () if end.kept.is_given_up_late && is_lost(Ending::GivenUp) => NOBODY_WAITS,
+            () if self.actors.len() > 2 && cannot_launch && is_lost(Ending::FoundNothing) => OVERTAKEN_BY_TWO,
+            () if !self.is_alone() && is_given_up && may_be_given_up => GIVEN_UP_MEANWHILE,
+            () if !end.is_undisturbed && cannot_launch && is_ended_by_hint => OVERTAKEN_AFTER_CRASH,
+            () if end.is_crashed && is_lost(Ending::Replaced) => MIXED_AFTER_CRASH,
             () => "a share is undone, and nobody has taken it back",
         }
     }
@@ -629,7 +674,8 @@ impl Scene {
         let has_one_ask = !self.has(Kind::asks) && self.before != Before::Decided;
         let may_be_given = !has_one_ask || self.has(|kind| kind == Kind::Share) || !told.iter().any(|it| is_ended(&it));
         rule(may_be_given || !is_given, "something is given that was rejected or has lapsed")?;
-        if has_one_ask && !self.has(|kind| kind == Kind::Revoke) && told.iter().any(|it| is_made(&it)) {
+        let is_gone = kept.images[0].stands.now == Stands::Gone;
+        if has_one_ask && !is_gone && !self.has(|kind| kind == Kind::Revoke) && told.iter().any(|it| is_made(&it)) {
             rule(kept.has_all(0, ONE), "an approved share is complete, and something is missing")?;
         }
         if has_one_ask && !self.has(|kind| kind == Kind::Share) {
@@ -689,10 +735,21 @@ pub struct End<'e> {
     pub aftermath: &'e Aftermath,
     /// Whether no invocation was killed and no write failed.
     pub is_undisturbed: bool,
+    /// Whether an invocation was killed or a write failed.
+    pub is_crashed: bool,
     /// Whether a read has failed.
     pub is_unread: bool,
     /// Whether reads of EC2 may lag.
     pub may_lag: bool,
+}
+
+impl End<'_> {
+    /// Whether something is missing, and all of it was undone for such a reason, if at all.
+    fn is_lost_by(&self, is_it: impl Fn(Option<Undone>) -> bool) -> bool {
+        let has = had_by_target(&self.aftermath.kept);
+        let missing: Vec<_> = has.into_iter().zip(self.kept.undone).filter(|(has, _)| !has).collect();
+        !missing.is_empty() && missing.into_iter().all(|(_, why)| is_it(why))
+    }
 }
 
 /// What must hold of one image at every step of an invocation that nothing disturbs.

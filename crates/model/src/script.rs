@@ -155,6 +155,16 @@ pub struct Told {
 }
 
 impl Told {
+    /// Whether it tells that a share is incomplete.
+    pub fn is_undone(&self) -> bool {
+        self.result == Status::Incomplete
+    }
+
+    /// Whether it tells that a share was refused or has failed.
+    pub fn is_bad(&self) -> bool {
+        matches!(self.result, Status::Refused | Status::Failed)
+    }
+
     /// What this outcome tells.
     pub fn of(outcome: &Outcome) -> Self {
         let refusals = outcome.refusals.iter().map(|refusal| refusal.code).collect();
@@ -233,20 +243,9 @@ impl Answers {
         Self(answers)
     }
 
-    /// The reads that failed.
-    fn unread(&self) -> impl Iterator<Item = &Call> {
-        let failed = self.0.iter().filter(|(_, answer)| matches!(answer, Answer::Failed | Answer::Refused));
-        failed.map(|(call, _)| call).filter(|call| !matches!(call, Call::Write { .. } | Call::CopyImage { .. }))
-    }
-
-    /// Whether something could not be read about the image in this slot.
-    pub fn lack_a_fact_of(&self, slot: usize) -> bool {
-        self.unread().any(|call| call.is_about_facts_of(slot))
-    }
-
-    /// Whether a record could not be read.
-    pub fn lack_a_record(&self) -> bool {
-        self.unread().any(|call| matches!(call, Call::Names | Call::Schedule(_) | Call::LookAgain(_)))
+    /// The answers to these calls.
+    pub fn to<'s>(&'s self, is_it: impl Fn(&Call) -> bool + 's) -> impl Iterator<Item = (&'s Call, &'s Answer)> + 's {
+        self.0.iter().filter(move |(call, _)| is_it(call)).map(|(call, answer)| (call, answer))
     }
 
     /// The place of the clock at the beginning.
@@ -255,10 +254,32 @@ impl Answers {
     }
 }
 
+/// The reads that failed of the request that an invocation is about. An event of a copy is about several, one after the other.
+#[derive(Debug, Default)]
+pub struct Unread(Vec<Call>);
+
+impl Unread {
+    /// Whether something could not be read about the image in this slot.
+    pub fn lacks_a_fact_of(&self, slot: usize) -> bool {
+        self.0.iter().any(|call| call.is_about_facts_of(slot))
+    }
+
+    /// Whether a record could not be read.
+    pub fn lacks_a_record(&self) -> bool {
+        self.0.iter().any(|call| matches!(call, Call::Names | Call::Schedule(_) | Call::LookAgain(_)))
+    }
+
+    /// Whether the grants could not be listed.
+    pub fn lacks_grants(&self) -> bool {
+        self.0.contains(&Call::Grants)
+    }
+}
+
 /// The answers for an invocation that is run.
 #[derive(Debug)]
 pub struct Script<'s> {
     left: RefCell<Vec<&'s (Call, Answer)>>,
+    unread: RefCell<Vec<Call>>,
     /// What is kept once.
     pub pools: &'s Pools,
 }
@@ -266,7 +287,17 @@ pub struct Script<'s> {
 impl<'s> Script<'s> {
     /// From the beginning, with these answers.
     pub fn new(answers: &'s Answers, pools: &'s Pools) -> Self {
-        Self { left: RefCell::new(answers.0.iter().collect()), pools }
+        Self { left: RefCell::new(answers.0.iter().collect()), unread: RefCell::default(), pools }
+    }
+
+    /// The next request of the invocation begins: what could not be read for the one before says nothing of it.
+    pub fn next_request(&self) {
+        self.unread.borrow_mut().clear();
+    }
+
+    /// The reads that failed.
+    pub fn unread(self) -> Unread {
+        Unread(self.unread.into_inner())
     }
 
     /// The answer to the call; or the call, if it has no answer yet.
@@ -281,12 +312,13 @@ impl<'s> Script<'s> {
 
     /// The answer to a read, if it has not failed.
     pub fn read(&self, call: Call) -> Asked<Answer> {
-        let (code, retryable, message) = match self.ask(call)? {
+        let (code, retryable, message) = match self.ask(call.clone())? {
             Answer::Failed => (ErrorCode::Throttled, true, "throttled"),
             Answer::Refused => (ErrorCode::Denied, false, "the role may not read it"),
             answer => return Ok(answer),
         };
         let message = message.to_owned();
+        self.unread.borrow_mut().push(call);
         Err(Halt::Failed(Box::new(Failure { code, call: None, resource: None, message, retryable })))
     }
 }

@@ -10,10 +10,11 @@ use sharing::{
     decide::{Approval, Authority, Case, Setup},
     domain::{GrantName, ImageId, Requester, SnapshotId, Target},
     facts::{
-        CreateVolumePermissions, Fact, Image, ImageState, Key, LaunchPermission, Lineage, Provenance, RegionalImage,
-        Snapshot,
+        CreateVolumePermissions, Fact, Facts, Image, ImageState, Key, LaunchPermission, Lineage, Provenance,
+        RegionalImage, Snapshot,
     },
     plan::Step,
+    read_plan::Remembered,
     request::Request,
 };
 use time::{Duration, OffsetDateTime};
@@ -225,6 +226,22 @@ pub fn image() -> Image {
         image
     });
     IMAGE.clone()
+}
+
+/// What a process remembers of the image, and that a grant of the target that requests are about was needed.
+pub fn remembered() -> &'static Remembered {
+    static REMEMBERED: LazyLock<Remembered> = LazyLock::new(|| {
+        let described = BTreeMap::from([(image_id(), image())]);
+        let mut facts = Facts { images: described.clone(), ..Facts::default() };
+        for backing in facts.images.values_mut().flat_map(|image| &mut image.snapshots) {
+            backing.snapshot = Fact::Known(snapshot(0));
+        }
+        facts.grantees.entry(worlds::key()).or_default().insert(worlds::root(worlds::ONE));
+        let mut remembered = Remembered::default();
+        remembered.learn(described, &facts);
+        remembered
+    });
+    &REMEMBERED
 }
 
 /// What EC2 says about the snapshot of the image in this slot, apart from what changes.

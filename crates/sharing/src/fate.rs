@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 
 use crate::{
     attempt::Attempt,
-    facts::CopyRecord,
-    outcome::{RefusalCode, Status},
+    facts::{CopyRecord, Failure},
+    outcome::{ErrorCode, RefusalCode, Status},
     records::{ApprovalDecision, Ask},
 };
 
@@ -43,10 +43,14 @@ pub fn of_copy(attempt: &Attempt, record: &CopyRecord, now: OffsetDateTime) -> C
     }
 }
 
-/// Whether the share waits no longer although it was not made.
+/// Whether the share waits no longer although it was not made. If its record was gone when it was looked at again, nothing is
+/// left to give up: a record of that name that is there now is that of a later request for the same share.
 fn ends_waiting(attempt: &Attempt, record: &CopyRecord, is_overdue: bool) -> bool {
+    let is_lost = |failure: &Failure| {
+        failure.code == ErrorCode::ExpiryLost && failure.resource.as_deref() == Some(record.name.as_str())
+    };
     attempt.refusals.iter().any(|refusal| refusal.ends_waiting(is_overdue))
-        || attempt.failures.iter().any(|failure| failure.code.ends_waiting())
+        || attempt.failures.iter().any(|failure| failure.code.ends_waiting() || is_lost(failure))
         || attempt.deleted.contains(&record.name)
 }
 

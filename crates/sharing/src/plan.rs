@@ -62,9 +62,11 @@ pub fn plan(case: &Case<'_>, decision: &ImageDecision<'_>, image: &Image, facts:
     }
 }
 
-/// Disabling an image removes its launch permissions, and EC2 refuses to change those of an image that isn't available.
+/// Disabling an image removes its launch permissions, and EC2 refuses to change those of an image that isn't available. One that
+/// was read as pending, and then as shared, has become available between these reads.
 fn may_change_launch_permissions(image: &Image) -> bool {
-    image.state == ImageState::Available
+    let is_shared = image.launch_permissions.iter().flatten().next().is_some();
+    image.state == ImageState::Available || image.state == ImageState::Pending && is_shared
 }
 
 /// A share writes only what is missing.

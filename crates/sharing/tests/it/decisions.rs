@@ -959,14 +959,18 @@ fn a_revoke_takes_away_what_a_share_gave_in_its_order() {
 }
 
 #[test]
-fn an_image_that_was_pending_is_revoked_again_where_a_record_shows_that_it_became_available() {
+fn an_image_that_was_pending_is_revoked_where_something_shows_that_it_became_available() {
     let pending = |world: World| world.with(|world| world.image.state = ImageState::Pending);
     let open = World::open("golden-1");
     steps(&pending(open.clone()), &ask("revoke", accounts(&[ONE])), &[REMOVE_COPY]);
-    let recorded = pending(open.with_expiry(ONE, in_days(5)));
+    let recorded = pending(open.clone().with_expiry(ONE, in_days(5)));
     let again = [REMOVE_COPY, &delete(ONE, in_days(5)), REMOVE_LAUNCH, REMOVE_COPY];
     steps(&recorded, &ask("revoke", accounts(&[ONE])), &again);
     steps(&recorded, &ask("reset", json!({})), &again);
+    // Nobody can have shared it before it was available.
+    let shared = pending(open.shared_with(&[ONE]));
+    steps(&shared, &ask("revoke", accounts(&[ONE])), &[REMOVE_LAUNCH, REMOVE_COPY]);
+    steps(&shared, &ask("reset", json!({})), &["ec2:ResetImageAttribute ami-1a2b3c4d", REMOVE_COPY]);
 }
 
 #[test]

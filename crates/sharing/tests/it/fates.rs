@@ -37,12 +37,16 @@ fn refused(code: RefusalCode, lasts: Lasts) -> Attempt {
 #[test]
 fn a_share_that_waits_for_its_copy_is_told_given_up_or_tried_again() {
     use CopyFate::{GiveUp, SayNothing, Tell, TryAgain};
-    use ErrorCode::{CopyFailed, CopyOverdue, Denied, Throttled};
+    use ErrorCode::{CopyFailed, CopyOverdue, Denied, ExpiryLost, Throttled};
     let late = NOW + Duration::hours(1);
     let record = recorded(&[ONE], "lambda:invoke", 0, late);
     let incomplete = |code| Attempt { result: Status::Incomplete, ..failed(code) };
     let denied = |lasts| refused(RefusalCode::KeyAccessMissing, lasts);
     let deleted = |attempt| Attempt { deleted: vec![record.name.clone()], ..attempt };
+    let lost = |name: &str| {
+        let failure = Failure { resource: Some(name.to_owned()), ..failure(ExpiryLost) };
+        Attempt { result: Status::Incomplete, ..Attempt::failed(failure) }
+    };
     let others = |attempt| Attempt { deleted: vec![recorded(&[TWO], "lambda:invoke", 0, late).name], ..attempt };
     // In time; after that; and when the record may send no further hint.
     for (attempt, in_time, overdue, at_last) in [
@@ -64,6 +68,9 @@ fn a_share_that_waits_for_its_copy_is_told_given_up_or_tried_again() {
         (deleted(failed(Denied)), Tell, Tell, Tell),
         (deleted(incomplete(Throttled)), Tell, Tell, Tell),
         (others(failed(Denied)), TryAgain, GiveUp, GiveUp),
+        // Its record was gone at the second look, so one of its name may be a later request's; or that of its expiry was.
+        (lost(record.name.as_str()), Tell, Tell, Tell),
+        (lost("ami-0000000a-1"), Tell, Tell, GiveUp),
     ] {
         let after = |time| fate::of_copy(&attempt, &record, late + time);
         let fates = (after(Duration::ZERO), after(Duration::SECOND), after(Duration::minutes(45)));
