@@ -101,8 +101,8 @@ pub struct Kept {
     /// Why what the target of the requests had was last undone by a share: its launch permission, create volume permission and
     /// grant. AWS doesn't keep this.
     pub undone: [Option<Undone>; 3],
-    /// Whether the target of the requests may launch the image by a rule with `onAvailable`. AWS doesn't keep this.
-    pub is_by_rule: bool,
+    /// What of this was given by a rule with `onAvailable`. AWS doesn't keep this.
+    pub by_rule: [bool; 3],
     /// What an invocation told of a share that was not made, before it was sent again. AWS doesn't keep this.
     pub was_told: bool,
     /// Whether what it told was that the share is incomplete.

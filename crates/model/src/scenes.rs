@@ -501,10 +501,13 @@ impl Scene {
         let is_gone = image.stands.now == Stands::Gone && !self.is_alone();
         let is_unlisted = end.is_unread && what == UNRECORDED[2];
         let is_crossed = end.is_crashed && self.has(Kind::takes_away);
-        let is_late = end.ended.iter().any(|ended| ended.refusals.contains(&RefusalCode::ShareEnding));
+        let is_by_rule = UNRECORDED.iter().zip(end.kept.by_rule).any(|(it, is_by_rule)| *it == what && is_by_rule);
+        // "less than 5 minutes ahead" is what a malformed request says.
+        let too_late = [RefusalCode::ShareEnding, RefusalCode::MalformedRequest];
+        let is_late = end.ended.iter().any(|ended| ended.refusals.iter().any(|code| too_late.contains(code)));
         let is_unseen = end.may_lag && what == UNRECORDED[1] && self.has(|kind| kind == Kind::Reset);
         match () {
-            () if is_crossed && end.kept.is_by_rule => LEFT_BY_A_RULE,
+            () if is_crossed && is_by_rule => LEFT_BY_A_RULE,
             () if is_crossed && is_late => SENT_AGAIN_LATE,
             () if is_crossed && is_unseen => LEFT_BY_A_RESET,
             () if is_gone && end.ended.iter().any(is_unfinished) => LEFT_OF_AN_IMAGE_THAT_IS_GONE,

@@ -53,13 +53,9 @@ pub fn note_undoing(
     let is_undoing = kind.shares() && !step.removes().is_empty();
     let why = is_undoing.then(|| why(&step, taken, answers, before));
     let (had, has) = (had_by_target(before), had_by_target(after));
-    if had[0] != has[0] {
-        after.is_by_rule = has[0] && kind == Kind::Available;
-    }
-    for (place, undone) in after.undone.iter_mut().enumerate() {
-        if had[place] != has[place] {
-            *undone = why.filter(|_| had[place]);
-        }
+    for place in (0..3).filter(|place| had[*place] != has[*place]) {
+        after.undone[place] = why.filter(|_| had[place]);
+        after.by_rule[place] = has[place] && kind == Kind::Available;
     }
 }
 
