@@ -22,8 +22,14 @@ fn part(findings: &[&str], warning: &str) -> Outcome {
 
 #[test]
 fn what_several_parts_of_an_audit_say_is_said_once() {
-    let mut total = part(&["ami-0000000a"], "one");
-    add_images(&mut total, part(&["ami-0000000a", "ami-0000000b"], "one"));
+    let image = |id: &str| super::one_image::row(id, "snap-0000000a", &[]);
+    let with = |images: &[&str], part: Outcome| {
+        let images = images.iter().map(|id| image(id)).collect();
+        Outcome { images, ..part }
+    };
+    let mut total = with(&["ami-0000000a"], part(&["ami-0000000a"], "one"));
+    add_images(&mut total, with(&["ami-0000000a", "ami-0000000b"], part(&["ami-0000000a", "ami-0000000b"], "one")));
+    assert_eq!(total.images, [image("ami-0000000a"), image("ami-0000000b")]);
     add_images(&mut total, part(&[], "two"));
     let found: Vec<_> = total.findings.iter().flatten().map(|finding| finding.image_id.as_str()).collect();
     assert_eq!(
