@@ -271,6 +271,9 @@ fn yaml_traps_are_refused_with_their_line() {
         "version: 1\nrules:\n  - name: r\n    requesters: [\"lambda:invoke\"]\n   actions: [list]",
         "line 5, rule `r`: the text is not YAML: this line, or one before it, is indented by too many or too few spaces",
     );
+    let elsewhere = "version: 1\nothers:\n  - name: r\n    actions: [list]\n   targets: []\n";
+    let error = Allowlist::parse(elsewhere).unwrap_err().to_string();
+    assert!(error.contains("not YAML") && !error.contains("rule"), "{error}");
     refused(&document("[*]"), "rule `r`: the text is not YAML: text that begins with `*` or `&` must be in quotes");
     refused(&document("x").replace("images: all", "images:all"), "a `:` with a space after it is missing");
     refused(

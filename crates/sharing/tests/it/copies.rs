@@ -256,6 +256,38 @@ fn where_there_is_no_copy_the_share_is_recorded_and_one_is_made() {
 }
 
 #[test]
+fn a_share_waits_only_if_its_record_exists_and_a_copy_may_still_be_made() {
+    use sharing::outcome::{
+        StepState::{Done, Failed, Skipped},
+        TargetState,
+    };
+    let lasting = denied("ec2:CopyImage");
+    let passing = Failure { retryable: true, ..lasting.clone() };
+    for (record, copied, error, expect) in [
+        (Done, Done, None, TargetState::Waiting),
+        (Failed, Skipped, None, TargetState::Failed),
+        (Done, Failed, Some(lasting), TargetState::Failed),
+        // For example throttled, or the quota of copies that are made at a time is full: the next hint tries again.
+        (Done, Failed, Some(passing), TargetState::Waiting),
+    ] {
+        let step = |step: Step| match step {
+            Step::CopyImage(_) => StepResult { error: error.clone(), ..StepResult::new(step, copied) },
+            _ => StepResult::new(step, record),
+        };
+        world("copied-1", &[ONE]).put(&share(&[ONE]), |case, facts| {
+            let results = plans(case, facts, decide(case, facts)).into_iter().map(|(decision, plan)| ImageResult {
+                decision,
+                steps: plan.into_iter().map(step).collect(),
+                lost: Vec::new(),
+            });
+            let mut outcome = Outcome::new("id", Status::Completed);
+            report(&mut outcome, case, facts, results.collect(), "eu-west-1");
+            assert_eq!(outcome.images[0].targets[0].state, expect, "{record:?} {copied:?} {error:?}");
+        });
+    }
+}
+
+#[test]
 fn the_source_and_its_keys_are_read_only_if_a_copy_must_be_made() {
     let open = || world("copied-1", &[ONE]);
     let there = |key, state| open().made(COPY, copy(key, state));

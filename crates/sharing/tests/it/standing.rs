@@ -381,6 +381,20 @@ fn a_check_says_that_it_could_not_be_found_out_where_records_could_not_be_read()
 }
 
 #[test]
+fn an_image_of_somebody_else_has_no_row_although_a_rule_covers_its_name() {
+    let foreign = World::open("golden-1").with(|world| world.image.owner = account(TWO));
+    for action in ["check", "list", "share"] {
+        let mut request = ask(action, &nothing());
+        if action == "list" {
+            request.as_object_mut().unwrap().remove("accountIds");
+        }
+        let outcome = answer(&foreign, &request, done);
+        let codes: Vec<_> = outcome["refusals"].as_array().unwrap().iter().map(|refusal| &refusal["code"]).collect();
+        assert_eq!((codes, &outcome["images"]), (vec![&json!("ImageNotOwned")], &json!([])), "{action}");
+    }
+}
+
+#[test]
 fn a_target_has_its_name_in_the_directory() {
     let world = World::open("golden-1").shared_with(&[ONE, TWO]);
     let both = json!({"accountIds": [ONE, TWO]});
