@@ -270,9 +270,12 @@ fn a_share_waits_only_if_its_record_exists_and_a_copy_may_still_be_made() {
         // For example throttled, or the quota of copies that are made at a time is full: the next hint tries again.
         (Done, Failed, Some(passing), TargetState::Waiting),
     ] {
-        let step = |step: Step| match step {
-            Step::CopyImage(_) => StepResult { error: error.clone(), ..StepResult::new(step, copied) },
-            _ => StepResult::new(step, record),
+        let step = |step: Step| {
+            if matches!(step, Step::CopyImage(_)) {
+                StepResult { error: error.clone(), ..StepResult::new(step, copied) }
+            } else {
+                StepResult::new(step, record)
+            }
         };
         world("copied-1", &[ONE]).put(&share(&[ONE]), |case, facts| {
             let results = plans(case, facts, decide(case, facts)).into_iter().map(|(decision, plan)| ImageResult {
