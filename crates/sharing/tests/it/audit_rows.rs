@@ -163,6 +163,14 @@ fn a_row_says_whether_the_target_may_copy_and_until_when_it_is_shared() {
         said(copied.with_expiry(ONE, in_days(3)).with_expiry(ONE, in_days(9))),
         (json!(true), json!("2026-12-01T12:00:00Z"))
     );
+    // An entry of a kind that this version does not know may let it in, too.
+    for (accounts, expect) in [(&[ONE][..], json!(true)), (&[TWO], json!(null))] {
+        let odd = shared.clone().with(|world| {
+            world.snapshot().create_volume_permissions = copied_by(accounts);
+            known(&mut world.snapshot().create_volume_permissions).unknown = vec!["planet".to_owned()];
+        });
+        assert_eq!(said(odd), (expect, json!(null)));
+    }
     let other = shared.clone().with(|world| world.snapshot().create_volume_permissions = copied_by(&[TWO]));
     assert_eq!(said(other.with_expiry(TWO, in_days(3))), (json!(false), json!(null)));
     // It is in S3: there is nothing that could be copied.
