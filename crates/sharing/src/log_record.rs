@@ -228,7 +228,7 @@ fn divide<'a>(items: impl Iterator<Item = Item<'a>>, room: impl Fn(usize) -> usi
     for item in items {
         let mut length = part.length(&item);
         // The first part may be full already. Any other part has room for at least one item.
-        if length > left && (parts.is_empty() || !part.is_empty()) {
+        if length > left {
             parts.push(std::mem::take(&mut part));
             left = room(parts.len().saturating_add(1));
             length = part.length(&item);
@@ -241,15 +241,6 @@ fn divide<'a>(items: impl Iterator<Item = Item<'a>>, room: impl Fn(usize) -> usi
 }
 
 impl<'a> Lists<'a> {
-    fn is_empty(&self) -> bool {
-        self.requester_groups.is_empty()
-            && self.images.is_empty()
-            && self.refusals.is_empty()
-            && self.errors.is_empty()
-            && self.findings.is_empty()
-            && self.warnings.is_empty()
-    }
-
     /// The approximate number of bytes that an item adds.
     fn length(&self, item: &Item<'a>) -> usize {
         let rule = |rule: &Option<Cow<'a, str>>| match rule {

@@ -95,8 +95,7 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         if let Some(image) = facts.images.get(result.decision.image_id)
             && shows_image(request.action, &result)
         {
-            let status = outcome.result;
-            let row = image_row(&Standing { case, image, result: &result, status, is_stopped }, region);
+            let row = image_row(&Standing { case, image, result: &result, is_stopped }, region);
             let usage = usage::usage(case, facts, result.decision.image_id, image);
             outcome.images.push(ImageRow { usage, ..row });
         }

@@ -138,6 +138,14 @@ fn a_rule_says_what_of_the_request_it_lacks_and_nothing_else() {
         let why = why(&format!("{share} {options}"));
         assert!(why.contains(words), "{options}: {why}");
     }
+    // A rule that has only tags says nothing of names.
+    let tagged = rule.replace(r#""names": ["golden-*"], "#, "");
+    for name in ["", " --image-name silver-1"] {
+        let explain =
+            format!("allowlist explain - --requester lambda:invoke {share} --tag Team=web{name} --format json");
+        let why = run(&explain, &tagged).json()["rules"][0]["why"].to_string();
+        assert!(why.contains("the tag `Tier`") && !why.contains("name"), "{why}");
+    }
     // A list has no target that could have been given.
     let list = explain("--action list --image-name golden-1 --tag Team=web --tag Tier=gold");
     assert_eq!((&list["decides"], &list["notAsked"]), (&json!("r"), &json!([])), "{list:#}");

@@ -367,6 +367,29 @@ mod tests {
     }
 
     #[test]
+    fn each_shortfall_has_its_remedy() {
+        let image = RegionalImage { region: "eu-central-1".parse().unwrap(), id: "ami-0000000a".parse().unwrap() };
+        let unknown = |why| Shortfall::UnknownSource { source: Some(&image), why };
+        for (shortfall, words) in [
+            (Shortfall::NoWatermark { any_of: &[], inherited: None }, "watermark"),
+            (Shortfall::NotScanned, "Amazon Inspector scan"),
+            (Shortfall::UndatedScan, "Amazon Inspector scan"),
+            (Shortfall::OldScan { at: NOW, within: Duration::DAY }, "Amazon Inspector scan"),
+            (Shortfall::TooSevere { highest: Severity::High, most: Severity::Low }, "without such findings"),
+            (Shortfall::UnknownSeverity("dreadful"), "without such findings"),
+            (Shortfall::TooOld { created: NOW, most: Duration::DAY }, "newer"),
+            (Shortfall::UnknownAge, "newer"),
+            // The permission that is missing, and who must share the source.
+            (unknown(Unknown::Unread), "ec2:DescribeImages in the source's Region"),
+            (unknown(Unknown::NotFound), "no copy"),
+            (unknown(Unknown::IsCopy), "no copy"),
+            (Shortfall::UnknownSource { source: None, why: Unknown::Unclear }, "no copy"),
+        ] {
+            assert!(shortfall.remedy().contains(words), "{shortfall}: {}", shortfall.remedy());
+        }
+    }
+
+    #[test]
     fn a_copy_is_judged_by_its_source() {
         let criteria = ImageCriteria {
             max_severity: Some(Severity::Medium),

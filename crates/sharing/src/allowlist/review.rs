@@ -251,6 +251,16 @@ mod tests {
     }
 
     #[test]
+    fn approvers_of_a_rule_that_shares_nothing_are_noticed() {
+        for (actions, is_idle) in [(json!(["list", "check"]), true), (json!(["share"]), false)] {
+            let warnings = warnings(&[json!({"approvers": ["jwt:https://issuer.example/#ada"], "actions": actions})]);
+            assert_eq!(warnings.len(), usize::from(is_idle), "{warnings:?}");
+            assert!(warnings.iter().all(|warning| warning.contains("`approvers` apply only")), "{warnings:?}");
+        }
+        assert_eq!(warnings(&[json!({"actions": ["list"]})]), [""; 0]);
+    }
+
+    #[test]
     fn a_requester_that_is_everybody_of_its_kind_is_noticed() {
         for (requester, is_open) in [
             ("arn:aws:iam::999988887777:role/*", true),

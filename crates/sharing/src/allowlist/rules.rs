@@ -374,7 +374,7 @@ rules:
                 "  - {{name: {name}, requesters: [\"{PORTAL}\"], actions: [share], images: all, targets: [\"444455556666\"], maxDuration: {longest}}}\n"
             )
         };
-        let allowlist = [ALLOWLIST, &rule("longer", "2h"), &rule("shorter", "30m")].concat();
+        let allowlist = [ALLOWLIST, &rule("longer", "2h"), &rule("as-long", "2h"), &rule("shorter", "30m")].concat();
         let allowlist = Allowlist::parse(&allowlist).unwrap();
         let requester = Requester::new(PORTAL.to_owned());
         let (tags, target) = (BTreeMap::new(), "444455556666".parse().unwrap());

@@ -83,7 +83,7 @@ pub(super) fn not_covered(
     let refusal = match (criterion, asked) {
         (Criterion::Requester, _) => {
             let message = format!("no rule of the allowlist names {}", quoted(requester));
-            Refusal { pointer: None, ..new(RefusalCode::RequesterNotAllowed, message) }
+            new(RefusalCode::RequesterNotAllowed, message)
         }
         (Criterion::Action, _) => action_not_allowed(action, requester, rule, new),
         (Criterion::Provenance, _) => {

@@ -19,3 +19,15 @@ pub fn some_of(items: impl IntoIterator<Item = impl std::fmt::Display>) -> Strin
     }
     shown
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_list_some_are_named_and_the_others_counted() {
+        assert_eq!(some_of(0..0), "");
+        assert_eq!(some_of(1..=5), "1, 2, 3, 4, 5");
+        assert_eq!(some_of(1..=8), "1, 2, 3, 4, 5 and 3 more");
+    }
+}

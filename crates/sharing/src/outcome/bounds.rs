@@ -1,6 +1,6 @@
 //! Owns the length of outcomes: lists and texts are cut until an outcome fits, and a warning says so. What fits is written once.
 
-use std::{io, sync::Arc};
+use std::{borrow::Cow, io, sync::Arc};
 
 use key_policy::KeyAccess;
 use serde::{Serialize, Serializer, ser::Error as _};
@@ -13,16 +13,28 @@ use crate::domain::shortened;
 const SHORTENED: &str = "shortened: the outcome was too long. Lists and texts are cut; ask about fewer images or targets at \
                          a time to get the rest";
 
-/// The number of rows that each list keeps, and of characters that each text keeps. They are tried in order until the
-/// outcome fits.
-const CUTS: [(usize, usize); 8] =
-    [(2_000, 8_000), (500, 4_000), (200, 2_000), (100, 1_000), (30, 500), (10, 300), (3, 200), (1, 100)];
+/// How much an outcome keeps.
+#[derive(Clone, Copy)]
+struct Cut {
+    /// The number of rows that each list keeps.
+    rows: usize,
+    /// The number of characters that each text keeps.
+    text: usize,
+    /// The number of target rows that an image keeps: as long as possible the 200 that a request may ask for.
+    targets: usize,
+}
 
-/// The number of target rows that an image keeps as long as possible, because the request asked for them.
-const TARGETS: usize = 200;
-
-/// The number of target rows that an image keeps otherwise.
-const FEWEST_TARGETS: usize = 20;
+/// They are tried in order until the outcome fits.
+const CUTS: [Cut; 8] = [
+    Cut { rows: 2_000, text: 8_000, targets: 2_000 },
+    Cut { rows: 500, text: 4_000, targets: 500 },
+    Cut { rows: 200, text: 2_000, targets: 200 },
+    Cut { rows: 100, text: 1_000, targets: 200 },
+    Cut { rows: 30, text: 500, targets: 200 },
+    Cut { rows: 10, text: 300, targets: 200 },
+    Cut { rows: 3, text: 200, targets: 20 },
+    Cut { rows: 1, text: 100, targets: 20 },
+];
 
 /// An outcome as JSON text. Inside another document, it is not written again.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -79,11 +91,11 @@ impl Outcome {
     /// Writes the document, with lists and texts cut until it has no more bytes than this. It is counted as a JSON string, in
     /// which quotes and backslashes count twice.
     pub fn write_within(&mut self, most: usize) -> WrittenOutcome {
-        for (rows, text) in CUTS {
+        for cut in CUTS {
             if let Some(written) = self.written(most).filter(|written| written.fits(most)) {
                 return written;
             }
-            self.cut(rows, text);
+            self.cut(cut);
         }
         // After the last cut, an outcome is short.
         self.written(usize::MAX).unwrap_or_default()
@@ -96,10 +108,11 @@ impl Outcome {
         String::from_utf8(bounded.text).ok().map(WrittenOutcome)
     }
 
-    fn cut(&mut self, rows: usize, text: usize) {
-        // The refusal that determines the status is kept.
+    fn cut(&mut self, cut: Cut) {
+        let Cut { rows, text, .. } = cut;
+        // The refusal that determines the status comes first, so that it is kept.
         let deciding = self.refusals.iter().enumerate().min_by_key(|(_, refusal)| refusal.code.kind());
-        if let Some(place) = deciding.map(|(place, _)| place).filter(|place| *place >= rows) {
+        if let Some(place) = deciding.map(|(place, _)| place) {
             self.refusals.swap(0, place);
         }
         self.refusals.truncate(rows);
@@ -134,14 +147,15 @@ impl Outcome {
         self.warnings.iter_mut().for_each(|warning| shorten(warning, text));
         self.warnings.insert(0, SHORTENED.to_owned());
         for image in &mut self.images {
-            cut_image(image, rows, text);
+            cut_image(image, cut);
         }
         // A repair may have any number of images.
         self.images.truncate(rows.max(crate::request::MAX_IMAGES));
     }
 }
 
-fn cut_image(image: &mut ImageRow, rows: usize, text: usize) {
+fn cut_image(image: &mut ImageRow, cut: Cut) {
+    let Cut { rows, text, targets } = cut;
     image.keys.truncate(rows);
     image.keys.iter_mut().for_each(|row| cut_key(row, rows, text));
     image.key_arns.truncate(rows);
@@ -152,7 +166,7 @@ fn cut_image(image: &mut ImageRow, rows: usize, text: usize) {
         step.add.truncate(rows);
         step.remove.truncate(rows);
     }
-    image.targets.truncate(if rows > 3 { rows.max(TARGETS) } else { FEWEST_TARGETS });
+    image.targets.truncate(targets);
     for row in &mut image.targets {
         shorten_some(row.detail.as_mut(), text);
     }
@@ -173,10 +187,7 @@ fn cut_image(image: &mut ImageRow, rows: usize, text: usize) {
         let named = usage.entries.iter().filter(|entry| entry.account_id.is_some()).count();
         usage.entries.drain(rows.min(named)..named);
     }
-    // An image has at most 50 tags of 128 and 256 characters.
-    if rows < 50 {
-        image.tags = std::mem::take(&mut image.tags).into_iter().take(rows).collect();
-    }
+    image.tags = std::mem::take(&mut image.tags).into_iter().take(rows).collect();
 }
 
 /// Whether the statements of a key policy are longer than this. They are left out as a whole, because a part would mean
@@ -198,36 +209,37 @@ fn cut_value(value: &mut Value, rows: usize, text: usize) {
 }
 
 fn cut_key(row: &mut KeyRow, rows: usize, text: usize) {
-    if is_access_long(&row.access, rows, text) {
-        cut_access(Arc::make_mut(&mut row.access), rows, text);
+    let cut = cut_access(&row.access, rows, text);
+    // What isn't cut stays shared among rows.
+    if cut != *row.access {
+        row.access = Arc::new(cut);
     }
     for role in &mut row.roles {
         shorten_some(role.remedy.as_mut(), text);
     }
 }
 
-/// Whether anything in it is cut. What isn't cut stays shared among rows.
-fn is_access_long(access: &KeyAccess, rows: usize, text: usize) -> bool {
-    let mut texts = [&access.missing, &access.depends_on, &access.likely_to_fail, &access.notes].into_iter();
-    access.remedy.as_ref().is_some_and(|remedy| is_long(remedy, text))
-        || access.because.len() > rows
-        || texts.any(|texts| texts.len() > rows || texts.iter().any(|note| note.len() > text))
-}
-
-fn cut_access(access: &mut KeyAccess, rows: usize, text: usize) {
-    if access.remedy.as_ref().is_some_and(|remedy| is_long(remedy, text)) {
-        access.remedy = None;
-    }
-    access.because.truncate(rows);
-    for texts in [&mut access.missing, &mut access.depends_on, &mut access.likely_to_fail, &mut access.notes] {
-        texts.truncate(rows);
-        texts.iter_mut().for_each(|note| shorten(note, text));
+/// What is left of a judgement. It copies nothing that is left out.
+fn cut_access(access: &KeyAccess, rows: usize, text: usize) -> KeyAccess {
+    let texts = |texts: &[String]| texts.iter().take(rows).map(|note| shortened(note, text).into_owned()).collect();
+    KeyAccess {
+        verdict: access.verdict,
+        because: access.because.iter().take(rows).cloned().collect(),
+        per_action: access.per_action.clone(),
+        missing: texts(&access.missing),
+        depends_on: texts(&access.depends_on),
+        limits: access.limits.clone(),
+        likely_to_fail: texts(&access.likely_to_fail),
+        notes: texts(&access.notes),
+        remedy: access.remedy.as_ref().filter(|remedy| !is_long(remedy, text)).cloned(),
+        grant_remedy: access.grant_remedy.clone(),
+        advice: access.advice.clone(),
     }
 }
 
 fn shorten(text: &mut String, most: usize) {
-    if text.len() > most {
-        *text = shortened(text, most).into_owned();
+    if let Cow::Owned(short) = shortened(text, most) {
+        *text = short;
     }
 }
 
@@ -245,13 +257,9 @@ struct Bounded {
 
 impl io::Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_all(bytes).map(|()| bytes.len())
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.left = self.left.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
         self.text.extend_from_slice(bytes);
-        Ok(())
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

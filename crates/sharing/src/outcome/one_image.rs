@@ -60,8 +60,6 @@ impl<'a> ByImage<'a> {
             refusals,
             errors: self.errors.iter().filter(|(_, of)| may_learn(of)).map(|(error, _)| (*error).clone()).collect(),
             warnings: self.warnings.iter().filter(|(_, of)| may_learn(of)).map(|(text, _)| (*text).clone()).collect(),
-            findings: outcome.findings.clone(),
-            rows: outcome.rows.clone(),
             image_count: (others > 0).then(|| others.saturating_add(1)),
             stopped_by: if is_stopped { stopped_by(outcome) } else { Vec::new() },
             ..outcome.without_rows()

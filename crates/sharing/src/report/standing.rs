@@ -7,7 +7,7 @@ use crate::{
     decide::{Case, GrantPlan, JudgedKey, Remaining, remaining},
     domain::{KeyArn, ServiceLinkedRole, Target},
     facts::{Image, ImageState},
-    outcome::{KeyRow, Launch, Status, StepState},
+    outcome::{KeyRow, Launch, StepState},
     plan::Step,
     progress::{ImageResult, StepResult},
     request::Action,
@@ -19,7 +19,6 @@ pub(super) struct Standing<'r> {
     pub case: &'r Case<'r>,
     pub image: &'r Image,
     pub result: &'r ImageResult<'r>,
-    pub status: Status,
     /// Whether one image prevents that the request is carried out for any image.
     pub is_stopped: bool,
 }
@@ -37,9 +36,8 @@ impl Standing<'_> {
 
     /// How a grant that did not exist before is shown: that of the target, or that of one of its roles.
     fn plan(&self, key: &KeyArn, target: &Target, role: Option<&ServiceLinkedRole>) -> GrantPlan {
-        let Self { case, image, result, status, .. } = self;
+        let Self { case, image, result, .. } = self;
         match case.request.action {
-            Action::Check | Action::Share if *status == Status::Refused => GrantPlan::Nothing,
             Action::Check if !result.decision.accepts(image, target) => GrantPlan::Nothing,
             Action::Check if image.is_shared_with(target) => GrantPlan::Left,
             Action::Check => GrantPlan::Counted,

@@ -95,8 +95,12 @@ fn a_mistake_is_refused_and_named() {
         (serde_json::json!({"requesters": ["*"]}), "is not a requester"),
         (serde_json::json!({"requesters": null}), "requesters"),
         (serde_json::json!({"requesters": "lambda:invoke"}), "a list belongs"),
+        (serde_json::json!({"requesters": 5}), "a number where a list belongs"),
+        (serde_json::json!({"requesters": true}), "a boolean where a list belongs"),
         (serde_json::json!({"actions": []}), "empty list"),
         (serde_json::json!({"actions": ["publish"]}), "publish"),
+        (serde_json::json!({"actions": ["images"]}), "`images` needs no entry"),
+        (serde_json::json!({"actionss": ["share"]}), "did you mean `actions`?"),
         (serde_json::json!({"images": {}}), "give `names`"),
         (serde_json::json!({"images": {"watermarks": []}}), "empty list"),
         (serde_json::json!({"images": {"watermarks": "999988887777:approved"}}), "a list belongs"),
@@ -185,6 +189,8 @@ fn a_mistake_is_refused_and_named() {
             "does not name `Family`",
         ),
         (serde_json::json!({"name": ""}), "rule's name"),
+        (serde_json::json!({"name": true}), "`true` is a boolean here: put it in quotes"),
+        (serde_json::json!({"targets": [11112222]}), "(an ID is text and may begin with zeros)"),
         (serde_json::json!({"name": "n".repeat(129)}), "rule's name"),
         (serde_json::json!({"effect": "Deny"}), "effect"),
     ] {
@@ -248,6 +254,13 @@ fn yaml_traps_are_refused_with_their_line() {
     refused(&document("[011122223333]"), "put it in quotes");
     refused(&document("&t [\"111122223333\"]"), "anchor");
     refused(&document("*t"), "");
+    let directory = |value: &str| {
+        document("[\"111122223333\"]")
+            .replace("rules:", &format!("accounts: {value} {{\"111122223333\": {{name: a}}}}\nrules:"))
+    };
+    assert!(Allowlist::parse(&directory("")).is_ok());
+    refused(&directory("&a"), "anchor");
+    refused(&directory("!!map"), "tag");
     refused(&document("[\"111122223333\"]\n    targets: [\"444455556666\"]"), "targets");
     refused(&document("[\"111122223333\"]\n    <<: {keys: unchecked}"), "");
     refused(&document("[\"111122223333\"]\n    onAvailable: yes"), "");
@@ -258,6 +271,9 @@ fn yaml_traps_are_refused_with_their_line() {
         "version: 1\nrules:\n  - name: r\n    requesters: [\"lambda:invoke\"]\n   actions: [list]",
         "line 5, rule `r`: the text is not YAML: this line, or one before it, is indented by too many or too few spaces",
     );
+    let elsewhere = "version: 1\nothers:\n  - name: r\n    actions: [list]\n   targets: []\n";
+    let error = Allowlist::parse(elsewhere).unwrap_err().to_string();
+    assert!(error.contains("not YAML") && !error.contains("rule"), "{error}");
     refused(&document("[*]"), "rule `r`: the text is not YAML: text that begins with `*` or `&` must be in quotes");
     refused(&document("x").replace("images: all", "images:all"), "a `:` with a space after it is missing");
     refused(

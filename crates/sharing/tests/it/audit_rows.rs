@@ -116,6 +116,7 @@ fn launches(world: World, expect: &str, words: &str) {
     let why = row["why"].as_str().unwrap();
     assert_eq!(row["launch"], expect, "{why}");
     assert!(why.contains(words), "{why} should say {words:?}");
+    assert_eq!(why.contains("own only"), words.contains("own only"), "{why}");
 }
 
 #[test]
@@ -127,6 +128,8 @@ fn a_row_says_whether_and_why_by_state_and_keys() {
     launches(World::open("golden-1"), "really", "no snapshot of the image is encrypted");
     launches(World::encrypted("golden-1", &[ONE]), "really", &format!("{KEY} lets it in"));
     launches(World::encrypted("golden-1", &[TWO]), "not", "does not let it in: kms:");
+    let few = ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncryptFrom"];
+    launches(by(&[allow(root(ONE), json!(few))]), "really", "lets it in, for volumes under a key of its own only");
     launches(by(&[allow(root(ONE), "kms:*"), deny(root(ONE), "kms:*")]), "not", "denies it");
     let somewhere = json!({"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}});
     launches(by(&[allow(root(ONE), "kms:*").when(somewhere)]), "unknown", "depends on aws:SourceIp");
@@ -160,8 +163,19 @@ fn a_row_says_whether_the_target_may_copy_and_until_when_it_is_shared() {
         said(copied.with_expiry(ONE, in_days(3)).with_expiry(ONE, in_days(9))),
         (json!(true), json!("2026-12-01T12:00:00Z"))
     );
+    // An entry of a kind that this version does not know may let it in, too.
+    for (accounts, expect) in [(&[ONE][..], json!(true)), (&[TWO], json!(null))] {
+        let odd = shared.clone().with(|world| {
+            world.snapshot().create_volume_permissions = copied_by(accounts);
+            known(&mut world.snapshot().create_volume_permissions).unknown = vec!["planet".to_owned()];
+        });
+        assert_eq!(said(odd), (expect, json!(null)));
+    }
     let other = shared.clone().with(|world| world.snapshot().create_volume_permissions = copied_by(&[TWO]));
     assert_eq!(said(other.with_expiry(TWO, in_days(3))), (json!(false), json!(null)));
+    // It is in S3: there is nothing that could be copied.
+    let stored = shared.clone().with(|world| world.image.snapshots.clear());
+    assert_eq!(said(stored), (json!(false), json!(null)));
     let unread = shared.with(|world| {
         world.snapshot().create_volume_permissions = Fact::Failed(denied("ec2:DescribeSnapshotAttribute"));
     });

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use ami_share_testing::worlds::*;
-use key_policy::{KeyAccess, Verdict};
+use key_policy::{Because, KeyAccess, Verdict};
 use serde_json::{Value, json};
 use sharing::{
     domain::Requester,
-    outcome::{ErrorCode, ErrorRow, KeyRow, Outcome, Refusal, RefusalCode, RoleRow, Status, Waiting},
+    outcome::{ErrorCode, ErrorRow, KeyRow, Outcome, Refusal, RefusalCode, RoleRow, Status, TargetRow, Waiting},
     plan::plan,
     progress::{ImageResult, StepResult},
     report::report,
@@ -140,6 +140,84 @@ fn what_is_too_long_is_cut_everywhere_until_it_fits() {
     let untouched = short.clone();
     assert_eq!(short.write_within(1_000_000).as_str(), untouched.to_text());
     assert_eq!(short, untouched);
+}
+
+#[test]
+fn an_outcome_is_cut_only_if_it_is_longer_than_it_may_be_as_a_json_string() {
+    let whole = long(3, 100);
+    let text = whole.to_text();
+    let escaped = json!(text).to_string().len() - "\"\"".len();
+    assert!(text.len() < escaped);
+    for (most, is_cut) in
+        [(2 * text.len(), false), (escaped, false), (escaped - 1, true), (text.len(), true), (text.len() - 1, true)]
+    {
+        let written = whole.clone().write_within(most);
+        assert_eq!(written.as_str() != text, is_cut, "{most} of {} and {escaped}", text.len());
+    }
+}
+
+#[test]
+fn the_targets_of_a_request_are_kept_as_long_as_anything_else_can_be_cut() {
+    let mut outcome = long(300, 200);
+    let row = outcome.images[0].targets.remove(0);
+    let targets = (0..200).map(|number| format!("{number:012}").parse().unwrap());
+    outcome.images[0].targets = targets.map(|target| TargetRow { target, ..row.clone() }).collect();
+    let written = |most: usize| -> Value { serde_json::from_str(outcome.clone().write_within(most).as_str()).unwrap() };
+    let rows = |outcome: &Value| outcome["images"][0]["targets"].as_array().unwrap().len();
+    let length = |list: &Value| list.as_array().unwrap().len();
+    for most in [1_000_000, 300_000, 100_000] {
+        let cut = written(most);
+        assert!(length(&cut["errors"]) < 300, "{most}");
+        assert_eq!(rows(&cut), 200, "{most}: {} errors", length(&cut["errors"]));
+    }
+    let shortest = written(10_000);
+    assert!((1..200).contains(&rows(&shortest)) && length(&shortest["errors"]) > 0, "{}", rows(&shortest));
+}
+
+#[test]
+fn statements_of_a_key_policy_are_whole_or_left_out() {
+    let cut = |statement: usize| {
+        let mut outcome = long(1, statement);
+        outcome.warnings = vec!["x".repeat(100_000)];
+        let outcome: Value = serde_json::from_str(outcome.write_within(60_000).as_str()).unwrap();
+        assert!(outcome["warnings"][1].as_str().unwrap().ends_with("(shortened)"));
+        [outcome["images"][0]["keys"][0]["remedy"].clone(), outcome["refusals"][0]["statements"].clone()]
+    };
+    let whole = json!([{"Sid": "x".repeat(1_500)}]);
+    assert_eq!(cut(1_500), [whole.clone(), whole]);
+    for left in cut(9_000) {
+        assert!(left.is_null(), "{left}");
+    }
+}
+
+#[test]
+fn every_list_of_a_judgement_is_cut_and_rows_share_what_is_not_cut() {
+    let words = || vec!["x".repeat(100); 50];
+    let none = || KeyAccess::unknown("x");
+    let grant = |number: usize| Because::Grant { grant_id: format!("{number:064}"), grant_name: None };
+    for (access, is_cut) in [
+        (KeyAccess { because: (0..50).map(grant).collect(), ..none() }, true),
+        (KeyAccess { missing: words(), ..none() }, true),
+        (KeyAccess { depends_on: words(), ..none() }, true),
+        (KeyAccess { likely_to_fail: words(), ..none() }, true),
+        (KeyAccess { notes: words(), ..none() }, true),
+        (KeyAccess { notes: vec!["x".repeat(5_000)], ..none() }, true),
+        (KeyAccess { remedy: Some(json!([{"Sid": "x".repeat(5_000)}])), ..none() }, true),
+        (none(), false),
+    ] {
+        let (mut outcome, access) = (long(1, 1), Arc::new(access));
+        let row = KeyRow { access: Arc::clone(&access), ..outcome.images[0].keys.remove(0) };
+        outcome.images[0].keys = vec![row; 2];
+        let whole = outcome.to_text().len();
+        // Something else is too long, too.
+        outcome.errors = vec![outcome.errors.remove(0); 5_000];
+        assert!(outcome.write_within(15_000).as_str().len() < 15_000);
+        let [one, other] = &outcome.images[0].keys[..] else { panic!("two rows of keys") };
+        let is_shared = Arc::ptr_eq(&one.access, &access) && Arc::ptr_eq(&other.access, &access);
+        assert_eq!(is_shared, !is_cut, "{access:?}");
+        outcome.errors.clear();
+        assert!(!is_cut || outcome.to_text().len() + 2_000 < whole, "{one:?}");
+    }
 }
 
 #[test]

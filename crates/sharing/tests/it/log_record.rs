@@ -39,6 +39,18 @@ fn account(number: usize) -> Target {
     format!("{number:012}").parse().unwrap()
 }
 
+fn step(call: &'static str, resource: &str, state: StepState) -> StepRow {
+    StepRow {
+        call,
+        resource: resource.to_owned(),
+        grant_name: None,
+        add: Vec::new(),
+        remove: Vec::new(),
+        state,
+        detail: None,
+    }
+}
+
 fn row(number: usize, targets: usize) -> ImageRow {
     let target = |number| TargetRow {
         target: account(number),
@@ -61,15 +73,12 @@ fn row(number: usize, targets: usize) -> ImageRow {
         changed: true,
         key_arns: Vec::new(),
         rule: Some("first".to_owned()),
-        steps: vec![StepRow {
-            call: "ssm:PutParameter",
-            resource: "/golden/web/latest".to_owned(),
-            grant_name: None,
-            add: Vec::new(),
-            remove: Vec::new(),
-            state: StepState::Done,
-            detail: None,
-        }],
+        // Only what was put is a parameter of the image.
+        steps: vec![
+            step("ssm:PutParameter", "/golden/web/latest", StepState::Done),
+            step("ssm:PutParameter", "/golden/other/latest", StepState::Failed),
+            step("ec2:ModifyImageAttribute", "ami-00000001", StepState::Done),
+        ],
         targets: (0..targets).map(target).collect(),
         keys: Vec::new(),
         permissions: None,
@@ -221,6 +230,35 @@ fn what_does_not_fit_goes_into_further_parts_and_no_pair_is_lost_or_cut() {
         // No part is nearly empty but the last one.
         let bytes: usize = parts.iter().map(|part| part.to_string().len()).sum();
         assert!(parts.len() <= bytes / 45_000 + 1, "{bytes} bytes in {} parts", parts.len());
+    }
+}
+
+#[test]
+fn an_image_is_one_entry_of_a_line_with_all_its_targets_there() {
+    // Two copies that EC2 has not begun to make.
+    let awaited = |number| ImageRow {
+        image_id: None,
+        copy_of: Some(Source { region: "eu-central-1".parse().unwrap(), image_id: image_id(number).parse().unwrap() }),
+        ..row(0, 2)
+    };
+    let parts = record(&Outcome { images: vec![row(1, 3), row(2, 4), awaited(3), awaited(4)], ..full() });
+    let images = parts[0]["images"].as_array().unwrap();
+    let targets: Vec<_> = images.iter().map(|image| image["targets"].as_array().unwrap().len()).collect();
+    assert_eq!((targets, parts.len()), (vec![3, 4, 2, 2], 1));
+}
+
+#[test]
+fn the_rules_that_a_line_names_take_room_in_it_once() {
+    for is_own in [true, false] {
+        let mut image = row(1, 1_000);
+        for (number, target) in image.targets.iter_mut().enumerate() {
+            target.rule = Some(format!("{:0>128}", if is_own { number } else { 0 }));
+        }
+        let outcome = Outcome { images: vec![image], ..full() };
+        let lines = LogRecord { outcome: &outcome, trigger: "http", lambda_request_id: "lambda-id", at: NOW }.lines();
+        let (bytes, longest) = (lines.iter().map(String::len).sum::<usize>(), lines.iter().map(String::len).max());
+        assert!(longest.unwrap() < LONGEST_LINE, "{longest:?}");
+        assert!(lines.len() <= bytes / 45_000 + 1, "{bytes} bytes in {} lines", lines.len());
     }
 }
 

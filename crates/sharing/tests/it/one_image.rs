@@ -3,7 +3,10 @@
 use ami_share_testing::schemas::check_outcome;
 use serde_json::json;
 use sharing::{
-    outcome::{ByImage, ErrorCode, ErrorRow, ImageRow, Outcome, Refusal, RefusalCode, Status, StepRow, StepState},
+    outcome::{
+        ByImage, CopyState, ErrorCode, ErrorRow, ImageRow, Outcome, Refusal, RefusalCode, Source, Status, StepRow,
+        StepState,
+    },
     request::{Action, Asked},
 };
 
@@ -13,7 +16,7 @@ const KEYS: [&str; 2] = [
     "arn:aws:kms:eu-west-1:999988887777:key/00000000-0000-0000-0000-000000000002",
 ];
 
-fn row(image: &str, snapshot: &str, keys: &[&str]) -> ImageRow {
+pub fn row(image: &str, snapshot: &str, keys: &[&str]) -> ImageRow {
     let step = StepRow {
         call: "ec2:ModifySnapshotAttribute",
         resource: snapshot.to_owned(),
@@ -78,11 +81,48 @@ fn the_other_images_of_a_request_are_a_number() {
     for other in &IMAGES[1..] {
         assert!(!event.to_string().contains(other), "{event:#}");
     }
+    assert_eq!((event["images"].as_array().unwrap().len(), &event["images"][0]["imageId"]), (1, &json!(IMAGES[0])));
     // One image alone needs no number.
     let mut one = outcome(Status::Completed, Vec::new());
     one.images.truncate(1);
     one.asked.image_ids.truncate(1);
     assert_eq!(about(&one, IMAGES[0]).get("imageCount"), None);
+}
+
+#[test]
+fn an_image_has_its_own_refusals_in_its_event_and_those_of_the_whole_request() {
+    use RefusalCode::{DefaultKey, ImageNotFound, StaleRequest};
+    let refusals = [(DefaultKey, Some(IMAGES[0])), (ImageNotFound, Some(IMAGES[1])), (StaleRequest, None)];
+    let outcome = outcome(Status::Refused, refusals.map(|(code, image)| refusal(code, image)).into());
+    for (image, codes) in
+        [(IMAGES[0], vec!["DefaultKey", "StaleRequest"]), (IMAGES[1], vec!["ImageNotFound", "StaleRequest"])]
+    {
+        let event = about(&outcome, image);
+        let found = event["refusals"].as_array().unwrap().iter().map(|refusal| refusal["code"].as_str().unwrap());
+        assert_eq!(found.collect::<Vec<_>>(), codes);
+    }
+}
+
+#[test]
+fn a_copy_is_named_by_its_source_until_it_is_there() {
+    let (made, source) = (IMAGES[1], IMAGES[2]);
+    for (image_id, state, subject) in [
+        (None, Some("none"), source),
+        (Some(made), Some("pending"), source),
+        (Some(made), Some("available"), made),
+        (Some(made), Some("failed"), made),
+        (Some(made), None, made),
+        (None, None, source),
+    ] {
+        let row = ImageRow {
+            image_id: image_id.map(|id| id.parse().unwrap()),
+            copy_of: Some(Source { region: "eu-central-1".parse().unwrap(), image_id: source.parse().unwrap() }),
+            copy: state.map(|state| CopyState { state: state.to_owned(), key_arn: None, until: None }),
+            ..row(made, "snap-00000002", &[])
+        };
+        assert_eq!(row.subject().map(|id| id.as_str()), Some(subject), "{image_id:?} {state:?}");
+    }
+    assert_eq!(row(made, "snap-00000002", &[]).subject().map(|id| id.as_str()), Some(made));
 }
 
 /// What stopped the request, by the event about an image.

@@ -10,8 +10,8 @@ use sharing::{
     allowlist::Allowlist,
     decide::{Authority, admit},
     domain::Requester,
-    facts::{Fact, ImageState},
-    outcome::Refusal,
+    facts::{Fact, Failure, ImageState},
+    outcome::{Lasts, Refusal},
     request::Request,
 };
 
@@ -140,6 +140,13 @@ fn what_a_key_says_comes_with_the_key_and_the_statements() {
     assert_eq!(refusal.statements, None);
     let unread = closed.clone().with(|world| world.key().policy = Fact::Failed(denied("kms:GetKeyPolicy")));
     check(&unread, &plain, "KeyAccessUnknown", one, json!({"call": "kms:GetKeyPolicy"}));
+    // A temporary fault may be over when the request comes again.
+    for (retryable, lasts) in [(true, Lasts::ForAWhile), (false, Lasts::UntilRead)] {
+        let fault = Failure { retryable, ..denied("kms:GetKeyPolicy") };
+        let unread = closed.clone().with(|world| world.key().policy = Fact::Failed(fault));
+        assert_eq!(refusals(&unread, &plain)[0].lasts, lasts);
+    }
+    assert_eq!(refusals(&closed, &plain)[0].lasts, Lasts::UntilChanged);
 
     let managed = closed.clone().with(|world| known(&mut world.key().metadata).is_aws_managed = true);
     assert_eq!(check(&managed, &plain, "DefaultKey", None, json!({})).key_arn, Some(key()));

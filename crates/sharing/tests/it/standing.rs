@@ -8,7 +8,8 @@ use key_policy::{Grant, Policy};
 use serde_json::{Value, json};
 use sharing::{
     decide::Case,
-    facts::{Backing, Fact, Facts, ImageState},
+    domain::KeyArn,
+    facts::{Backing, Fact, Facts, ImageState, Snapshot},
     outcome::{Outcome, Status, StepState},
     plan::{Step, plan},
     progress::{ImageResult, StepResult},
@@ -145,7 +146,7 @@ fn a_check_of_a_share_judges_what_is_there_and_of_no_share_what_would_be_made() 
 fn what_is_refused_plans_nothing() {
     let is_managed = |world: &mut World| known(&mut world.key().metadata).is_aws_managed = true;
     let two_keys = World::encrypted("granted-1", &[]).with(|world| {
-        let other = sharing::facts::Snapshot {
+        let other = Snapshot {
             id: "snap-2a2b3c4d".parse().unwrap(),
             key: Some(OTHER_KEY.parse().unwrap()),
             ..world.snapshot().clone()
@@ -220,6 +221,37 @@ fn a_share_that_is_taken_back_says_what_is_so_after_that() {
     check(yes, no, "failed not -; allowed present");
     check(maybe, no, "failed unknown -; allowed present");
     check(no, maybe, "failed unknown -; missing planned");
+}
+
+#[test]
+fn the_grant_of_each_key_and_target_counts_for_itself() {
+    let other_key: KeyArn = OTHER_KEY.parse().unwrap();
+    let world = World::encrypted("granted-1", &[]).with(|world| {
+        let other =
+            Snapshot { id: "snap-2a2b3c4d".parse().unwrap(), key: Some(other_key.clone()), ..world.snapshot().clone() };
+        world.image.snapshots.push(Backing { id: other.id.clone(), snapshot: Fact::Known(other) });
+        let key = world.key().clone();
+        world.keys.insert(other_key.clone(), key);
+    });
+    let both = ask("share", &json!({"accountIds": [ONE, TWO]}));
+    let pairs = [(key(), ONE), (key(), TWO), (other_key.clone(), ONE), (other_key, TWO)];
+    let check = |lacking: &(KeyArn, &str), outcome: &Value| {
+        let rows = outcome["images"][0]["keys"].as_array().unwrap();
+        assert_eq!(rows.len(), pairs.len(), "{outcome:#}");
+        for row in rows {
+            let is_it = row["keyArn"] == json!(lacking.0) && row["target"] == json!(lacking.1);
+            let expect = if is_it { ("missing", "planned") } else { ("allowed", "present") };
+            assert_eq!((row["verdict"].as_str().unwrap(), row["grant"].as_str().unwrap()), expect, "{row:#}");
+        }
+    };
+    for pair @ (of, who) in &pairs {
+        let is_it = |step: &Step| matches!(step, Step::CreateGrant { key, account: to, .. } if key == of && *to == account(who));
+        let fails = |step: &Step| (if is_it(step) { StepState::Failed } else { StepState::Done }, false);
+        check(pair, &answer(&world, &both, fails));
+        let name = format!("ami-share/{IMAGE}/{who}");
+        let back = Step::RevokeGrant { key: of.clone(), grant_id: "abc".to_owned(), name, account: account(who) };
+        check(pair, &answer_after(&world, &both, done, &[result(back, (StepState::Done, false))]));
+    }
 }
 
 #[test]
@@ -345,6 +377,20 @@ fn a_check_says_that_it_could_not_be_found_out_where_records_could_not_be_read()
         assert_eq!((&outcome["result"], &outcome["retryable"]), (&json!("failed"), &json!(retryable)), "{outcome:#}");
         let outcome = answer(&unread, &ask("share", &nothing()), done);
         assert_eq!((&outcome["result"], &outcome["refusals"]), (&json!("failed"), &json!([])), "{outcome:#}");
+    }
+}
+
+#[test]
+fn an_image_of_somebody_else_has_no_row_although_a_rule_covers_its_name() {
+    let foreign = World::open("golden-1").with(|world| world.image.owner = account(TWO));
+    for action in ["check", "list", "share"] {
+        let mut request = ask(action, &nothing());
+        if action == "list" {
+            request.as_object_mut().unwrap().remove("accountIds");
+        }
+        let outcome = answer(&foreign, &request, done);
+        let codes: Vec<_> = outcome["refusals"].as_array().unwrap().iter().map(|refusal| &refusal["code"]).collect();
+        assert_eq!((codes, &outcome["images"]), (vec![&json!("ImageNotOwned")], &json!([])), "{action}");
     }
 }
 

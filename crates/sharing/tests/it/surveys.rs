@@ -1,12 +1,13 @@
 //! How the outcome of an audit is put together from those of some images at a time, without AWS.
 
-use ami_share_testing::worlds::denied;
+use ami_share_testing::worlds::{World, denied, key};
+use serde_json::json;
 use sharing::{
-    decide::Surveyed,
-    facts::Failure,
+    decide::{Case, Surveyed, next_token},
+    facts::{Facts, Failure},
     outcome::{Finding, FindingCode, Outcome, Status},
     report::{add_images, surveyed},
-    request::NextToken,
+    request::{NextToken, Request},
 };
 
 fn finding(image_id: &str) -> Finding {
@@ -22,14 +23,31 @@ fn part(findings: &[&str], warning: &str) -> Outcome {
 
 #[test]
 fn what_several_parts_of_an_audit_say_is_said_once() {
-    let mut total = part(&["ami-0000000a"], "one");
-    add_images(&mut total, part(&["ami-0000000a", "ami-0000000b"], "one"));
+    let image = |id: &str| super::one_image::row(id, "snap-0000000a", &[]);
+    let with = |images: &[&str], part: Outcome| {
+        let images = images.iter().map(|id| image(id)).collect();
+        Outcome { images, ..part }
+    };
+    let mut total = with(&["ami-0000000a"], part(&["ami-0000000a"], "one"));
+    add_images(&mut total, with(&["ami-0000000a", "ami-0000000b"], part(&["ami-0000000a", "ami-0000000b"], "one")));
+    assert_eq!(total.images, [image("ami-0000000a"), image("ami-0000000b")]);
     add_images(&mut total, part(&[], "two"));
     let found: Vec<_> = total.findings.iter().flatten().map(|finding| finding.image_id.as_str()).collect();
     assert_eq!(
         (found, total.warnings),
         (vec!["ami-0000000a", "ami-0000000b"], vec!["one".to_owned(), "two".to_owned()])
     );
+}
+
+#[test]
+fn a_key_whose_grants_were_not_all_handled_is_looked_at_again_by_the_next_request() {
+    World::encrypted("golden-1", &[]).put(&json!({"action": "repair"}), |case, facts| {
+        let request = Request { image_ids: vec!["ami-0000000a".parse().unwrap()], ..case.request.clone() };
+        let case = Case { request: &request, ..*case };
+        let knows = |facts: &Facts| next_token(&case, facts).unwrap().knows(&key());
+        assert!(knows(facts));
+        assert!(!knows(&Facts { unfinished_keys: [key()].into(), ..facts.clone() }));
+    });
 }
 
 #[test]

@@ -175,6 +175,16 @@ fn the_grants_that_a_share_of_a_copy_created_are_revoked_by_what_is_listed_now()
 }
 
 #[test]
+fn grants_are_looked_for_only_of_those_who_waited() {
+    let one = recorded(&[ONE], "somebody", 0, NOW + Duration::hours(1));
+    revoked(&world("lent-1", &[]).waiting(one), DONE, |case, facts, result| {
+        let (source, of_source) = withdrawn(&result).pop_first().unwrap();
+        let about = Removal::new(of_source, &source, Ok(made()), facts).request(case);
+        assert_eq!(about.targets.iter().map(|asked| asked.target.clone()).collect::<Vec<_>>(), [target(ONE)]);
+    });
+}
+
+#[test]
 fn who_may_only_take_back_its_own_may_not_remove_what_was_shared_before() {
     let may = |name: &str, action: &str, was_shared: bool| {
         let accounts: &[&str] = if was_shared { &[ONE] } else { &[] };
