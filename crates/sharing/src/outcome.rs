@@ -7,6 +7,7 @@ mod catalogue;
 mod code;
 mod copy;
 mod finding;
+mod key_rows;
 mod one_image;
 mod provenance;
 mod usage;
@@ -190,6 +191,7 @@ pub struct ImageRow {
     /// One row per target.
     pub targets: Vec<TargetRow>,
     /// One row per key and target.
+    #[serde(serialize_with = "key_rows::write")]
     pub keys: Vec<KeyRow>,
     /// Who has access, as EC2 reports it; for `list` and `check`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -356,21 +358,17 @@ pub enum GrantState {
 }
 
 /// Whether a key lets a target use it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct KeyRow {
     /// The key of an encrypted snapshot of the image.
     pub key_arn: KeyArn,
     /// The target.
     pub target: Target,
     /// The state of the grant that matters, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantState>,
     /// The answer of the key evaluator, whose fields are those of the row. Targets that the policy treats alike share it.
-    #[serde(flatten, serialize_with = "shared")]
     pub access: Arc<KeyAccess>,
     /// Whether the service-linked roles of the target account can use the key.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<RoleRow>,
 }
 
@@ -763,11 +761,6 @@ impl Outcome {
     pub fn refused(request_id: impl Into<String>, refusals: Vec<Refusal>) -> Self {
         Self { refusals, ..Self::new(request_id, Status::Refused) }
     }
-}
-
-/// Serde writes what is shared only with a feature that would be another build of the SDK.
-fn shared<S: Serializer>(access: &Arc<KeyAccess>, serializer: S) -> Result<S::Ok, S::Error> {
-    access.as_ref().serialize(serializer)
 }
 
 /// The requester as outcomes show it. Only the log has its groups.

@@ -106,7 +106,7 @@ static ALONE: Mutex<()> = Mutex::new(());
 fn a_share_is_decided_and_answered_with_few_allocations() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for (images, accounts, allowlist, policy, decision, answer) in
-        [(1, 1, 60, 120, 780, 850), (1, 100, 300, 1_200, 1_300, 1_900), (50, 20, 115, 320, 4_500, 6_500)]
+        [(1, 1, 60, 120, 780, 850), (1, 100, 300, 1_200, 1_300, 1_900), (50, 20, 115, 320, 4_500, 7_000)]
     {
         let world = world::World::new(images, accounts).unwrap();
         let name = format!("{images} x {accounts}");
