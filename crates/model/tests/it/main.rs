@@ -89,8 +89,7 @@ fn one_decision_about_an_ask_wins_and_is_carried_out_once() {
 fn finds(planted: Planted, kinds: &[Kind], before: Before, limits: Limits, what: &str) {
     let scene = Scene::new(kinds, before);
     assert_eq!(Explorer::new(Planted::Nothing).explore(&scene, limits).found, None, "without the fault");
-    let explored = Explorer::new(planted).explore(&scene, limits);
-    let found = explored.found.clone().unwrap_or_else(|| panic!("{planted:?} {}: {:#?}", scene.name(), explored.known));
+    let found = Explorer::new(planted).explore(&scene, limits).found.expect("the fault is found");
     assert_eq!(found.what, what, "{:#?}", found.trace);
     assert!(found.trace.len() > 2, "{:#?}", found.trace);
 }
