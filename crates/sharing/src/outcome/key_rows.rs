@@ -6,7 +6,10 @@ use std::{
 };
 
 use key_policy::{KeyAccess, Limit, Verdict};
-use serde::{Serialize, Serializer, ser::Error as _};
+use serde::{
+    Serialize, Serializer,
+    ser::{Error as _, SerializeSeq},
+};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{GrantState, KeyRow, RoleRow};
@@ -66,16 +69,17 @@ impl Serialize for KeyRow {
     }
 }
 
-/// Writes the rows of an image.
+/// Writes the rows of an image. Nothing more is written once the text is too long.
 pub(super) fn write<S: Serializer>(rows: &[KeyRow], serializer: S) -> Result<S::Ok, S::Error> {
-    let mut shared = BTreeMap::new();
+    let (mut shared, mut written) = (BTreeMap::new(), serializer.serialize_seq(Some(rows.len()))?);
     for row in rows {
-        if let Entry::Vacant(place) = shared.entry(Arc::as_ptr(&row.access)) {
-            place.insert(WrittenAccess::new(&row.access).map_err(S::Error::custom)?);
-        }
+        let access = match shared.entry(Arc::as_ptr(&row.access)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(WrittenAccess::new(&row.access).map_err(S::Error::custom)?),
+        };
+        written.serialize_element(&Written::new(row, access))?;
     }
-    let written = rows.iter().filter_map(|row| Some(Written::new(row, shared.get(&Arc::as_ptr(&row.access))?)));
-    serializer.collect_seq(written)
+    written.end()
 }
 
 #[cfg(test)]
