@@ -11,7 +11,6 @@ use sharing::{
 use crate::{
     pool::Word,
     script::{Answer, Call, Pools, Stands},
-    undoing::{Ending, Undone},
     world::{BUS, Grants, ONE, SLOTS, bits, grant_id, place_of, slot_of, slot_of_grant, slot_of_snapshot, time_at},
 };
 
@@ -70,6 +69,30 @@ impl Shared {
         self.launch.settle();
         self.copy.settle();
     }
+}
+
+/// How the record of a share that waited for a copy was deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ending {
+    /// By a hint that saw that its target may launch the copy.
+    FoundNothing,
+    /// By a hint that did not see that.
+    GivenUp,
+    /// By a request for the same share.
+    Replaced,
+    /// By a request that takes the share back.
+    Taken,
+}
+
+/// Why something was undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Undone {
+    /// A record could not be read again.
+    Unread,
+    /// There was no record any more. Of a share that waited for a copy, how it was deleted.
+    Lost(Option<Ending>),
+    /// The same of a grant that was perhaps there before, because the share could not list the grants.
+    LostUnlisted(Option<Ending>),
 }
 
 /// What AWS keeps.
@@ -383,6 +406,16 @@ impl Kept {
         let marked = &mut self.images[slot].must_expire[kind];
         *marked = if expires { *marked | targets } else { *marked & !targets };
     }
+}
+
+/// Whether the target that requests are about has a launch permission, a create volume permission and a grant of any image.
+pub fn had_by_target(kept: &Kept) -> [bool; 3] {
+    let has = |is_it: fn(&Kept, usize) -> bool| (0..SLOTS).any(|slot| is_it(kept, slot));
+    [
+        has(|kept, slot| kept.images[slot].launch.now & ONE != 0),
+        has(|kept, slot| kept.images[slot].copy.now & ONE != 0),
+        has(|kept, slot| kept.grants.now[slot][0] != 0),
+    ]
 }
 
 fn bits_of(accounts: &[AccountId]) -> u8 {

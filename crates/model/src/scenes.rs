@@ -11,10 +11,9 @@ use sharing::{
 };
 
 use crate::{
-    kept::{Kept, Lagging, Shared},
+    kept::{Ending, Kept, Lagging, Shared, Undone, had_by_target},
     kinds::{Actor, EXPIRING, Kind, approved_and_waiting, asked, asked_for_copy, waiting},
     script::{Call, Ended, Pools, Stands, Told, Unread},
-    undoing::{Ending, Undone, had_by_target},
     world::{self, BUS, ONE, SLOTS, TWO},
 };
 

@@ -4,36 +4,12 @@
 use sharing::{plan::Step, records::RecordName};
 
 use crate::{
-    kept::Kept,
+    kept::{Ending, Kept, Undone, had_by_target},
     kinds::Kind,
     scenes::Taken,
     script::{Answer, Answers, Call, Pools},
-    world::{ONE, SLOTS},
+    world::ONE,
 };
-
-/// How the record of a share that waited for a copy was deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Ending {
-    /// By a hint that saw that its target may launch the copy.
-    FoundNothing,
-    /// By a hint that did not see that.
-    GivenUp,
-    /// By a request for the same share.
-    Replaced,
-    /// By a request that takes the share back.
-    Taken,
-}
-
-/// Why something was undone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Undone {
-    /// A record could not be read again.
-    Unread,
-    /// There was no record any more. Of a share that waited for a copy, how it was deleted.
-    Lost(Option<Ending>),
-    /// The same of a grant that was perhaps there before, because the share could not list the grants.
-    LostUnlisted(Option<Ending>),
-}
 
 /// Notes what this call undoes, or which record it deletes.
 pub fn note_undoing(
@@ -57,16 +33,6 @@ pub fn note_undoing(
         after.undone[place] = why.filter(|_| had[place]);
         after.by_rule[place] = has[place] && kind == Kind::Available;
     }
-}
-
-/// Whether the target that requests are about has a launch permission, a create volume permission and a grant of any image.
-pub fn had_by_target(kept: &Kept) -> [bool; 3] {
-    let has = |is_it: fn(&Kept, usize) -> bool| (0..SLOTS).any(|slot| is_it(kept, slot));
-    [
-        has(|kept, slot| kept.images[slot].launch.now & ONE != 0),
-        has(|kept, slot| kept.images[slot].copy.now & ONE != 0),
-        has(|kept, slot| kept.grants.now[slot][0] != 0),
-    ]
 }
 
 fn ending(kind: Kind, answers: &Answers) -> Ending {
