@@ -29,8 +29,8 @@ const HOSTILE: [&str; 22] = [
     "[a b]",
     "a,b",
 ];
-/// How often a text is repeated when it is made long.
-const LONG: [usize; 4] = [3, 64, 300, 3_000];
+/// How often a text is repeated when it is made long: longer than any text may be, and short enough for a list of two hundred.
+const LONG: [usize; 3] = [3, 64, 300];
 /// How often an item is repeated when a list is made long: about the most images and targets that a request may have.
 const MANY: [usize; 3] = [3, 52, 203];
 /// The most items of a list or map that nobody expects.
