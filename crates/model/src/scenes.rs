@@ -477,14 +477,21 @@ impl Scene {
             let is_gone = kept.has_nothing(0, ONE) && kept.schedules.is_empty();
             rule(is_gone, "a revoke is complete, and something is left")?;
         }
+        let is_due = |kind| matches!(kind, Kind::Expire | Kind::Repair);
+        let is_gone = kept.images[0].stands.now == Stands::Gone;
+        let is_expired = self.complete(ended, |kind| kind == Kind::Expire) == [true];
+        let is_ended = self.is_alone() && is_expired && !is_gone;
+        if is_ended && self.before == Before::SharedUntil {
+            let is_taken = kept.has_nothing(0, ONE) && kept.schedules.is_empty();
+            rule(is_taken, "an expiry is complete, and something is left")?;
+        }
         let given = self.complete(ended, Kind::gives).contains(&true);
         // A share that was renewed in time outlives its first expiry, and the repair that finds that overdue.
         let in_time = |(actor, ended): (&Actor, &Rc<Ended>)| {
             actor.kind == Kind::Renew && ended.result == Status::Completed && ended.began < EXPIRING
         };
         let is_renewed = self.actors.iter().zip(*ended).any(in_time);
-        let ends_it = |kind| matches!(kind, Kind::Expire | Kind::Repair) && !is_renewed;
-        let is_gone = kept.images[0].stands.now == Stands::Gone;
+        let ends_it = |kind| is_due(kind) && !is_renewed;
         if given && !is_gone && !self.has(|kind| kind.takes_away() || ends_it(kind)) {
             let is_undone = end.is_lost_by(|why| why == Some(Undone::Unread));
             let what = if is_undone { UNDONE_UNREAD } else { "a share is complete, and something is missing" };
@@ -624,6 +631,7 @@ impl Scene {
         let is_unread = |why: Option<_>| why.is_some_and(|why| why == Undone::Unread || is_by(why, Ending::GivenUp));
         let is_ended_by_hint = is_lost(Ending::FoundNothing) || is_lost(Ending::GivenUp);
         match () {
+            () if is_taken => UNDONE_UNLISTED,
             () if end.kept.is_overtaken && is_lost(Ending::FoundNothing) => OVERTAKEN,
             // Only what was given of that copy is left.
             () if (1..SLOTS).any(is_gone) && (1..SLOTS).all(|slot| is_gone(slot) || has_nothing(slot)) => {
@@ -632,7 +640,6 @@ impl Scene {
             () if end.is_lost_by(|why| why == Some(Undone::Unread)) => HINT_UNDONE_UNREAD,
             // Another hint made a part of it, until the one that has undone the rest gave it up.
             () if cannot_launch && end.is_lost_by(is_unread) && !is_lost(Ending::GivenUp) => HINT_UNDONE_UNREAD,
-            () if is_taken => UNDONE_UNLISTED,
             () if end.kept.is_given_up_late && is_lost(Ending::GivenUp) => NOBODY_WAITS,
             () if self.actors.len() > 2 && cannot_launch && is_lost(Ending::FoundNothing) => OVERTAKEN_BY_TWO,
             () if !self.is_alone() && is_given_up && may_be_given_up => GIVEN_UP_MEANWHILE,
