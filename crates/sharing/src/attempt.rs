@@ -137,9 +137,7 @@ fn changes(step: &Step, image: &Image) -> bool {
         Step::RemoveLaunchPermissions { targets, .. } => {
             was_unknown || targets.iter().any(|target| image.is_shared_with(target))
         }
-        Step::ResetLaunchPermissions { .. } => {
-            was_unknown || image.launch_permissions.iter().flatten().next().is_some()
-        }
+        Step::ResetLaunchPermissions { .. } => was_unknown || image.is_shared(),
         Step::RemoveCreateVolumePermissions { snapshot_id, accounts } => {
             let snapshot = image.known_snapshots().find(|snapshot| snapshot.id == *snapshot_id);
             let before = snapshot.and_then(|snapshot| snapshot.create_volume_permissions.known());

@@ -330,6 +330,11 @@ impl Image {
         of_target.max_by_key(|expiry| expiry.at)
     }
 
+    /// Whether it has any launch permission, as far as these were read.
+    pub fn is_shared(&self) -> bool {
+        self.launch_permissions.iter().flatten().next().is_some()
+    }
+
     /// Whether EC2 reported a launch permission for exactly this target; `false` if the launch permissions could not be
     /// read.
     pub fn is_shared_with(&self, target: &Target) -> bool {

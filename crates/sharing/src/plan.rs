@@ -65,8 +65,7 @@ pub fn plan(case: &Case<'_>, decision: &ImageDecision<'_>, image: &Image, facts:
 /// Disabling an image removes its launch permissions, and EC2 refuses to change those of an image that isn't available. One that
 /// was read as pending, and then as shared, has become available between these reads.
 fn may_change_launch_permissions(image: &Image) -> bool {
-    let is_shared = image.launch_permissions.iter().flatten().next().is_some();
-    image.state == ImageState::Available || image.state == ImageState::Pending && is_shared
+    image.state == ImageState::Available || image.state == ImageState::Pending && image.is_shared()
 }
 
 /// A share writes only what is missing.
@@ -268,7 +267,7 @@ fn delete_expiries(case: &Case<'_>, image_id: &ImageId, taken: &TakeAway<'_>, im
             let has_record = |target: &&Target| recorded.iter().any(|expiry| expiry.target == **target);
             let again: Vec<_> = taken.from.iter().filter(has_record).cloned().collect();
             // An image with a record has been available. If it was read as pending, that has changed meanwhile.
-            if may_change_launch_permissions(image) || image.state == ImageState::Pending {
+            if matches!(image.state, ImageState::Available | ImageState::Pending) {
                 steps.extend(remove_launch_permissions(image_id, &again));
             }
             steps.extend(remove_create_volume_permissions(case, taken, image, &accounts(&again)));

@@ -39,7 +39,7 @@ fn an_expiry_is_recorded_first_and_only_moved_later() {
     assert!(decided.remedies[0].contains("`revoke` and `share`"), "{decided:#?}");
     let golden = endless.with(|world| world.image.name = Some("golden-1".to_owned()));
     steps(&golden, &until(in_days(10)), &[&create(ONE, in_days(10))]);
-    // A record whose share is gone gives the expiry time of the next one too.
+    // Where the record of an earlier share is left, the next share may not end before the time in that record.
     let stale = World::encrypted("kept-1", &[ONE]).with_expiry(ONE, in_days(10));
     refused(&stale, &until(in_days(9)), &["ExpiryNotAllowed 111122223333"]);
     steps(&stale, &until(in_days(10)), &[ADD_LAUNCH]);
