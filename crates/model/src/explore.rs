@@ -19,9 +19,11 @@ use crate::{
     invoke::invoke,
     kept::{Event, Kept, Lag},
     kinds::{Actor, Whose},
+    known::{BrokenByStep, Exception},
     planted::Planted,
     pool::Word,
-    scenes::{Aftermath, End, Scene, Taken},
+    rules::{Aftermath, End, Taken},
+    scenes::Scene,
     script::{Answer, Answers, Call, Ended, Halt, Pools, Script, Unread},
     undoing::note_undoing,
     world::{self, Allowlists, LONGEST, time_at},
@@ -59,8 +61,8 @@ pub struct Explored {
     pub ends: usize,
     /// What does not hold, with the shortest trace.
     pub found: Option<Found>,
-    /// What is known not to hold, each with how often it was found and the shortest trace.
-    pub known: BTreeMap<&'static str, (usize, Vec<String>)>,
+    /// What is known not to hold, by its number in docs/reliability.md, each with how often it was found and the shortest trace.
+    pub known: BTreeMap<u8, (usize, Vec<String>)>,
 }
 
 /// Something that does not hold.
@@ -305,21 +307,21 @@ impl Run<'_> {
                 let is_unread = state.reads < reads;
                 let end =
                     End { kept, ended: &ended, aftermath: &aftermath, is_undisturbed, is_crashed, is_unread, may_lag };
-                if let Err(what) = self.scene.check_end(&end, &self.explorer.pools)
-                    && !self.is_known(what, (place, None), &mut explored)
-                {
-                    let told = aftermath.told.iter().map(|told| format!("then a hint tells: {told:?}"));
-                    explored.found.iter_mut().for_each(|found| found.trace.extend(told.clone()));
-                    return explored;
+                for what in self.scene.check_end(&end, &self.explorer.pools) {
+                    let exception = Exception::of_end(what, self.scene, &end);
+                    if !self.is_known((what, exception), (place, None), &mut explored) {
+                        let told = aftermath.told.iter().map(|told| format!("then a hint tells: {told:?}"));
+                        explored.found.iter_mut().for_each(|found| found.trace.extend(told.clone()));
+                        return explored;
+                    }
                 }
             }
             for Move { to, label } in self.moves(&state) {
                 explored.steps += 1;
-                if let Err(what) = self.check_step(&state, &to, &label) {
-                    if !self.is_known(what, (place, Some(&label)), &mut explored) {
+                for (what, exception) in self.check_step(&state, &to, &label) {
+                    if !self.is_known((what, exception), (place, Some(&label)), &mut explored) {
                         return explored;
                     }
-                    continue;
                 }
                 let next = self.order.len();
                 if let Entry::Vacant(entry) = self.known.entry(to) {
@@ -333,12 +335,17 @@ impl Run<'_> {
     }
 
     /// Takes note of what does not hold, and says whether that is known.
-    fn is_known(&self, what: &'static str, (place, last): (usize, Option<&Label>), explored: &mut Explored) -> bool {
-        if !self.scene.known().contains(&what) {
+    fn is_known(
+        &self,
+        (what, exception): (&'static str, Option<&Exception>),
+        (place, last): (usize, Option<&Label>),
+        explored: &mut Explored,
+    ) -> bool {
+        let Some(exception) = exception else {
             explored.found = Some(Found { what, trace: self.trace(place, last) });
             return false;
-        }
-        explored.known.entry(what).or_insert_with(|| (0, self.trace(place, last))).0 += 1;
+        };
+        explored.known.entry(exception.number).or_insert_with(|| (0, self.trace(place, last))).0 += 1;
         true
     }
 
@@ -360,12 +367,14 @@ impl Run<'_> {
         actors.map(end).collect()
     }
 
-    fn check_step(&self, from: &State, to: &State, label: &Label) -> Result<(), &'static str> {
-        let Label::Calls(actor, call, _) = label else { return Ok(()) };
+    /// What is wrong after this step, each with why that is known.
+    fn check_step(&self, from: &State, to: &State, label: &Label) -> Vec<(&'static str, Option<&'static Exception>)> {
+        let Label::Calls(actor, call, _) = label else { return Vec::new() };
         let (before, after) = (self.kept(from), self.kept(to));
-        let unread = &self.tree(*actor).node(from.at[*actor]).unread;
+        let (pools, unread) = (&self.explorer.pools, &self.tree(*actor).node(from.at[*actor]).unread);
         let taken = Taken { actor: *actor, call, unread };
-        self.scene.check_step(taken, before, after, &self.explorer.pools)
+        let why = |what| Exception::of_step(what, &BrokenByStep { scene: self.scene, taken, after, pools });
+        self.scene.check_step(taken, before, after, pools).into_iter().map(|what| (what, why(what))).collect()
     }
 
     fn moves(&mut self, state: &State) -> Vec<Move> {

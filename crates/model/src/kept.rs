@@ -402,6 +402,25 @@ impl Kept {
         self.is_harmed |= matches!(id, "other" | "by-hand");
     }
 
+    /// Whether the target has nothing of the image in this slot.
+    pub fn has_nothing(&self, slot: usize, target: u8) -> bool {
+        let image = &self.images[slot];
+        let place = usize::try_from(target.trailing_zeros()).unwrap();
+        (image.launch.now | image.copy.now) & target == 0 && self.grants.now[slot][place] == 0
+    }
+
+    /// Whether the target has everything of the image in this slot.
+    pub fn has_all(&self, slot: usize, target: u8) -> bool {
+        let image = &self.images[slot];
+        let place = usize::try_from(target.trailing_zeros()).unwrap();
+        image.launch.now & image.copy.now & target != 0 && self.grants.now[slot][place] != 0
+    }
+
+    /// The number of images that are pending or available. Of copies, the image itself is not there.
+    pub fn live_copies(&self) -> usize {
+        self.images.iter().filter(|image| image.stands.now.is_live()).count()
+    }
+
     fn mark(&mut self, slot: usize, kind: usize, targets: u8, expires: bool) {
         let marked = &mut self.images[slot].must_expire[kind];
         *marked = if expires { *marked | targets } else { *marked & !targets };

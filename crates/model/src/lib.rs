@@ -2,8 +2,8 @@
 //! and a retry lead to. Nothing that is deployed depends on it.
 //!
 //! [`kept`] is the model of what AWS keeps. [`invoke`] is what an invocation does: the real read plan, decision, plan,
-//! progress, looks and records, around the model's calls. [`explore`] tries every interleaving, and [`scenes`] has the
-//! requests and what must hold.
+//! progress, looks and records, around the model's calls. [`explore`] tries every interleaving, [`scenes`] has the
+//! requests, [`rules`] what must hold, and [`known`] what is known not to.
 //!
 //! What is written here again is only the order of the function's calls, in a module for each of its own: [`pursue`],
 //! [`act`], [`looks`], [`writer`], [`reading`], [`hints`], [`desk`], [`approvals`] and [`expiries`].
@@ -30,11 +30,13 @@ pub mod invocation;
 pub mod invoke;
 pub mod kept;
 pub mod kinds;
+pub mod known;
 pub mod looks;
 pub mod planted;
 pub mod pool;
 pub mod pursue;
 pub mod reading;
+pub mod rules;
 pub mod scenes;
 pub mod script;
 pub mod sets;

@@ -6,7 +6,7 @@ use sharing::{plan::Step, records::RecordName};
 use crate::{
     kept::{Ending, Kept, Undone, had_by_target},
     kinds::Kind,
-    scenes::Taken,
+    rules::Taken,
     script::{Answer, Answers, Call, Pools},
     world::ONE,
 };

@@ -1,0 +1,274 @@
+//! Owns [`Exception`]: what is known not to hold. docs/reliability.md has a sentence about each, under the same number.
+
+use sharing::{
+    outcome::{RefusalCode, Status},
+    plan::Step,
+};
+
+use crate::{
+    kept::{Ending, Kept, Shared, Undone},
+    kinds::{Actor, Kind},
+    rules::{
+        End, Taken,
+        approvals::{ASK_LOST, GIVEN_AGAIN},
+        copies::{GIVEN, NOBODY_WAITS, TWO_COPIES, UNDONE, UNTOLD},
+        image::{MISSING, REMOVED_FIRST, UNRECORDED},
+    },
+    scenes::{Before, Scene},
+    script::{Ended, Pools, Stands},
+    world::{ONE, SLOTS},
+};
+
+/// Something that is known not to hold.
+#[derive(Debug)]
+pub struct Exception {
+    /// Its number in docs/reliability.md.
+    pub number: u8,
+    /// Its heading there.
+    pub heading: &'static str,
+    at_step: Option<(&'static [&'static str], OfStep)>,
+    at_end: Option<(&'static [&'static str], OfEnd)>,
+}
+
+/// Whether a rule that a step breaks is broken as docs/reliability.md says.
+type OfStep = fn(&BrokenByStep<'_>) -> bool;
+
+/// Whether a rule that does not hold at the end is broken as docs/reliability.md says.
+type OfEnd = fn(&BrokenAtEnd<'_>) -> bool;
+
+/// A step that breaks a rule.
+#[derive(Debug, Clone, Copy)]
+pub struct BrokenByStep<'b> {
+    /// The scene.
+    pub scene: &'b Scene,
+    /// The step.
+    pub taken: Taken<'b>,
+    /// What AWS keeps after it.
+    pub after: &'b Kept,
+    /// What is kept once.
+    pub pools: &'b Pools,
+}
+
+/// An end at which a rule does not hold.
+#[derive(Debug, Clone, Copy)]
+struct BrokenAtEnd<'b> {
+    scene: &'b Scene,
+    end: &'b End<'b>,
+    what: &'static str,
+}
+
+impl Exception {
+    const fn at_step(number: u8, heading: &'static str, rules: &'static [&'static str], is_it: OfStep) -> Self {
+        Self { number, heading, at_step: Some((rules, is_it)), at_end: None }
+    }
+
+    const fn at_end(number: u8, heading: &'static str, rules: &'static [&'static str], is_it: OfEnd) -> Self {
+        Self { number, heading, at_step: None, at_end: Some((rules, is_it)) }
+    }
+
+    const fn or_at_end(self, rules: &'static [&'static str], is_it: OfEnd) -> Self {
+        Self { at_end: Some((rules, is_it)), ..self }
+    }
+
+    /// The one that explains why a step breaks this rule.
+    pub fn of_step(what: &'static str, broken: &BrokenByStep<'_>) -> Option<&'static Self> {
+        let is_it = |it: &&Self| it.at_step.is_some_and(|(rules, is_it)| rules.contains(&what) && is_it(broken));
+        EXCEPTIONS.iter().find(is_it)
+    }
+
+    /// The one that explains why this rule does not hold at the end.
+    pub fn of_end(what: &'static str, scene: &Scene, end: &End<'_>) -> Option<&'static Self> {
+        let broken = BrokenAtEnd { scene, end, what };
+        let is_it = |it: &&Self| it.at_end.is_some_and(|(rules, is_it)| rules.contains(&what) && is_it(&broken));
+        EXCEPTIONS.iter().find(is_it)
+    }
+}
+
+/// What is known not to hold. If several explain the same, the first counts.
+pub static EXCEPTIONS: [Exception; 20] = [
+    Exception::at_end(
+        1,
+        "A rule with `onAvailable` whose invocation is killed after its launch permission, while a revoke or a reset deletes \
+         its record.",
+        &UNRECORDED,
+        |broken| broken.is_crossed() && broken.is_by_rule(),
+    ),
+    Exception::at_end(
+        2,
+        "A reset that is killed after it has deleted a record, while a share adds a create volume permission.",
+        &[UNRECORDED[1]],
+        |broken| broken.is_crossed() && broken.end.may_lag && broken.scene.has(|kind| kind == Kind::Reset),
+    ),
+    Exception::at_end(3, "Two hints that cross, at one call.", &[UNDONE], |broken| broken.is_overtaken()),
+    Exception::at_step(4, "Two copies, if a copy fails at once.", &[TWO_COPIES], |_| true),
+    Exception::at_end(5, "A copy for which nobody waits any more.", &[UNDONE, NOBODY_WAITS], |broken| {
+        broken.is_given_up_late()
+    }),
+    Exception::at_end(
+        6,
+        "A hint that is killed before its second look, while a revoke deletes its record.",
+        &[GIVEN],
+        |broken| broken.end.is_crashed,
+    ),
+    Exception::at_end(7, "A revoke at whose last look EC2 still describes the copy as pending.", &[GIVEN], |broken| {
+        broken.end.may_lag
+    }),
+    Exception::at_end(8, "A share whose outcome is not published.", &[UNTOLD, ASK_LOST], |broken| {
+        broken.end.is_crashed
+    }),
+    Exception::at_step(9, "An approved share that is made again after a revoke.", &[GIVEN_AGAIN], |_| true)
+        .or_at_end(&[GIVEN_AGAIN], |_| true),
+    Exception::at_end(
+        10,
+        "A hint that gives a share up, while another finds that the copy has just become available.",
+        &[UNDONE],
+        |broken| broken.is_given_up_meanwhile(),
+    ),
+    Exception::at_end(11, "A copy whose source is deregistered while it is pending.", &[NOBODY_WAITS], |broken| {
+        broken.end.kept.is_source_gone && broken.is_refused(RefusalCode::ImageNotFound)
+    }),
+    Exception::at_end(12, "A copy that somebody deregisters while a hint shares it.", &[UNDONE], |broken| {
+        broken.is_left_of_a_copy_that_is_gone()
+    }),
+    Exception::at_end(13, "A revoke of a copy that somebody has deregistered.", &[GIVEN], |broken| {
+        broken.is_left_of_a_copy_that_is_gone()
+    }),
+    Exception::at_end(
+        14,
+        "An image that is deregistered while a revoke and a share of it overlap.",
+        &UNRECORDED,
+        |broken| {
+            let is_unfinished = broken.end.ended.iter().any(|ended| ended.result == Status::Incomplete);
+            broken.is_gone() && !broken.scene.is_alone() && is_unfinished
+        },
+    ),
+    Exception::at_end(15, "Two hints of which one is sent again.", &[UNDONE], |broken| {
+        let is_ended = broken.is_lost(Ending::FoundNothing) || broken.is_lost(Ending::GivenUp);
+        !broken.end.is_undisturbed && broken.cannot_launch() && is_ended
+    }),
+    Exception::at_end(16, "A late share and the last hint, after a crash.", &[UNDONE], |broken| {
+        broken.end.is_crashed && broken.is_lost(Ending::Replaced)
+    }),
+    Exception::at_step(17, "A share that can't read its record again.", &[REMOVED_FIRST], |broken| {
+        let is_grant = broken.taken.step(broken.pools).is_some_and(|step| matches!(*step, Step::RevokeGrant { .. }));
+        let unread = broken.taken.unread;
+        is_grant && !broken.scene.actors[broken.taken.actor].kind.takes_away() && unread.lacks_a_record()
+    })
+    .or_at_end(&[MISSING, UNDONE, UNTOLD], |broken| broken.is_undone_unread()),
+    Exception::at_end(18, "A revoke that can't list the grants again.", &[UNRECORDED[2]], |broken| {
+        let took = |(actor, ended): (&Actor, &Ended)| actor.kind.takes_away() && ended.result == Status::Incomplete;
+        broken.end.is_unread && broken.actors().any(took)
+    }),
+    Exception::at_end(
+        19,
+        "A hint that can't list the grants, while another one ends the waiting.",
+        &[UNDONE],
+        |broken| {
+            let is_it = |why| matches!(why, Some(Undone::LostUnlisted(Some(Ending::FoundNothing))));
+            broken.end.is_lost_by(is_it)
+        },
+    ),
+    Exception::at_end(20, "A share that is killed, and sent again only when it would end.", &UNRECORDED, |broken| {
+        broken.is_crossed() && broken.is_refused_as_late()
+    }),
+];
+
+impl BrokenAtEnd<'_> {
+    fn actors(&self) -> impl Iterator<Item = (&Actor, &Ended)> {
+        self.scene.actors.iter().zip(self.end.ended.iter().map(|ended| &**ended))
+    }
+
+    /// What AWS keeps after the hints.
+    fn after(&self) -> &Kept {
+        &self.end.aftermath.kept
+    }
+
+    /// Whether an invocation was killed, and something is taken away.
+    fn is_crossed(&self) -> bool {
+        self.end.is_crashed && self.scene.has(Kind::takes_away)
+    }
+
+    /// Whether what has no record was given by a rule with `onAvailable`.
+    fn is_by_rule(&self) -> bool {
+        UNRECORDED.iter().zip(self.end.kept.by_rule).any(|(what, is_by_rule)| *what == self.what && is_by_rule)
+    }
+
+    /// Whether the image is gone that has something without a record.
+    fn is_gone(&self) -> bool {
+        let place = UNRECORDED.iter().position(|what| *what == self.what);
+        let has = |image: &&Shared| place.is_some_and(|place| image.must_expire[place] & ONE != 0);
+        self.end.kept.images.iter().filter(has).all(|image| image.stands.now == Stands::Gone)
+    }
+
+    fn is_refused_as_late(&self) -> bool {
+        // "less than 5 minutes ahead" is what a malformed request says.
+        let codes = [RefusalCode::ShareEnding, RefusalCode::MalformedRequest];
+        self.end.ended.iter().any(|ended| ended.refusals.iter().any(|code| codes.contains(code)))
+    }
+
+    /// Whether something is missing, and a hint that did not find its record any more has undone all of it. The record was
+    /// deleted like this.
+    fn is_lost(&self, ending: Ending) -> bool {
+        self.end.is_lost_by(|why| why.is_some_and(|why| is_by(why, ending)))
+    }
+
+    fn cannot_launch(&self) -> bool {
+        self.after().images.iter().all(|image| image.launch.now & ONE == 0)
+    }
+
+    fn is_told(&self, result: Status) -> bool {
+        self.end.told().any(|told| told.result == result)
+    }
+
+    fn is_refused(&self, code: RefusalCode) -> bool {
+        self.end.told().any(|told| told.refusals.contains(&code))
+    }
+
+    /// Whether another hint has found nothing to write just before the second look of one; or has found what a request has
+    /// made, so that it need not delete the record just before that look.
+    fn is_overtaken(&self) -> bool {
+        let is_by_two = self.scene.actors.len() > 2 && self.cannot_launch();
+        (self.end.kept.is_overtaken || is_by_two) && self.is_lost(Ending::FoundNothing)
+    }
+
+    fn is_given_up_late(&self) -> bool {
+        let failed = |image: &&Shared| image.stands.now == Stands::Failed;
+        let failed_before = usize::from(self.scene.before == Before::Failed);
+        let has_failed = self.after().images.iter().filter(failed).count() > failed_before;
+        if self.what == UNDONE {
+            return self.end.kept.is_given_up_late && self.is_lost(Ending::GivenUp);
+        }
+        // A copy failed while its request still looked whether it was there, and its hint was told so.
+        self.end.kept.is_given_up_late || has_failed && self.is_told(Status::Failed)
+    }
+
+    /// Whether nobody has access, and who asked knows that the share was given up, or refused by what has changed meanwhile.
+    fn is_given_up_meanwhile(&self) -> bool {
+        let is_late = self.scene.actors.iter().any(|actor| actor.not_before > 0);
+        let is_ended = is_late && (self.is_told(Status::Failed) || self.end.kept.was_told);
+        let has_nothing = (1..SLOTS).all(|slot| self.after().has_nothing(slot, ONE));
+        let is_given_up = has_nothing && (is_ended || self.is_told(Status::Refused));
+        let may_be_given_up = self.end.is_lost_by(|why| why.is_none_or(|why| is_by(why, Ending::GivenUp)))
+            || self.is_told(Status::Refused) && self.is_lost(Ending::Replaced);
+        !self.scene.is_alone() && is_given_up && may_be_given_up
+    }
+
+    /// Whether a copy is gone, and only what was given of it is left.
+    fn is_left_of_a_copy_that_is_gone(&self) -> bool {
+        let is_gone = |slot: usize| self.after().images[slot].stands.now == Stands::Gone;
+        (1..SLOTS).any(is_gone) && (1..SLOTS).all(|slot| is_gone(slot) || self.after().has_nothing(slot, ONE))
+    }
+
+    fn is_undone_unread(&self) -> bool {
+        let is_unread = |why: Option<_>| why.is_some_and(|why| why == Undone::Unread || is_by(why, Ending::GivenUp));
+        let is_undone = self.end.is_lost_by(|why| why == Some(Undone::Unread));
+        // Another hint made a part of it, until the one that has undone the rest gave it up.
+        let is_partly = || self.end.is_lost_by(is_unread) && !self.is_lost(Ending::GivenUp);
+        is_undone || self.what == UNDONE && self.cannot_launch() && is_partly()
+    }
+}
+
+/// Whether something was undone for such a reason.
+fn is_by(why: Undone, ending: Ending) -> bool {
+    [Undone::Lost(Some(ending)), Undone::LostUnlisted(Some(ending))].contains(&why)
+}

@@ -1,0 +1,146 @@
+//! Owns what must hold: at every step, and when everything has ended. Each family of requests has its own.
+
+pub mod approvals;
+pub mod approved_copies;
+pub mod copies;
+pub mod image;
+
+use std::rc::Rc;
+
+use sharing::{domain::ExpiryName, outcome::Status, plan::Step};
+
+use crate::{
+    kept::{Kept, Undone, had_by_target},
+    kinds::Kind,
+    scenes::Scene,
+    script::{Call, Ended, Pools, Told, Unread},
+    world::{self, ONE, SLOTS},
+};
+
+/// A call that was answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Taken<'t> {
+    /// The place of the invocation in the scene.
+    pub actor: usize,
+    /// The call.
+    pub call: &'t Call,
+    /// What the invocation could not read for its request.
+    pub unread: &'t Unread,
+}
+
+impl Taken<'_> {
+    /// The step, if it is a write.
+    pub fn step(&self, pools: &Pools) -> Option<Rc<Step>> {
+        if let Call::Write { step, .. } = self.call { Some(pools.steps.get(*step)) } else { None }
+    }
+}
+
+/// The state after each record that is left has sent its hint, one after the other.
+#[derive(Debug, Clone)]
+pub struct Aftermath {
+    /// What AWS keeps then.
+    pub kept: Kept,
+    /// What the hints told of earlier requests.
+    pub told: Vec<Told>,
+}
+
+/// How everything has ended.
+#[derive(Debug)]
+pub struct End<'e> {
+    /// What AWS keeps.
+    pub kept: &'e Kept,
+    /// How each invocation has ended.
+    pub ended: &'e [Rc<Ended>],
+    /// How it ends after the hints.
+    pub aftermath: &'e Aftermath,
+    /// Whether no invocation was killed, and no write and no read failed.
+    pub is_undisturbed: bool,
+    /// Whether an invocation was killed or a write failed.
+    pub is_crashed: bool,
+    /// Whether a read has failed.
+    pub is_unread: bool,
+    /// Whether reads of EC2 may lag.
+    pub may_lag: bool,
+}
+
+impl End<'_> {
+    /// Whether something is missing, and all of it was undone for such a reason, if at all.
+    pub fn is_lost_by(&self, is_it: impl Fn(Option<Undone>) -> bool) -> bool {
+        let has = had_by_target(&self.aftermath.kept);
+        let missing: Vec<_> = has.into_iter().zip(self.kept.undone).filter(|(has, _)| !has).collect();
+        !missing.is_empty() && missing.into_iter().all(|(_, why)| is_it(why))
+    }
+
+    /// What was told of earlier requests, also by the hints.
+    pub fn told(&self) -> impl Iterator<Item = &Told> {
+        self.ended.iter().flat_map(|ended| &ended.told).chain(&self.aftermath.told)
+    }
+}
+
+/// The rules that do not hold, by what is wrong.
+#[derive(Debug, Default)]
+struct Broken(Vec<&'static str>);
+
+impl Broken {
+    /// What must hold, and what is wrong if it doesn't.
+    fn rule(&mut self, holds: bool, what: &'static str) {
+        if !holds && !self.0.contains(&what) {
+            self.0.push(what);
+        }
+    }
+}
+
+impl Scene {
+    /// What is wrong after this step.
+    pub fn check_step(&self, taken: Taken<'_>, before: &Kept, after: &Kept, pools: &Pools) -> Vec<&'static str> {
+        let mut broken = Broken::default();
+        let is_given_unread = before.images.iter().zip(&after.images).enumerate().any(|(slot, (before, after))| {
+            after.launch.now & !before.launch.now & ONE != 0 && taken.unread.lacks_a_fact_of(slot)
+        });
+        broken.rule(!is_given_unread, "access is given, and something was not read that it depends on");
+        broken.rule(!after.is_harmed, "a grant was revoked that is another image's or nobody's");
+        if self.before.is_about_both() {
+            self.check_step_of_approved_copies(taken.call, (before, after), pools, &mut broken);
+        } else if self.before.is_about_copies() {
+            self.check_step_of_copies(taken.call, (before, after), pools, &mut broken);
+        } else {
+            self.check_step_of_the_image(taken, (before, after), &mut broken);
+        }
+        let Some(step) = taken.step(pools) else { return broken.0 };
+        if self.before.is_about_approvals() {
+            self.check_step_of_approvals(&step, (before, after), pools, &mut broken);
+        }
+        if self.is_alone() {
+            (0..SLOTS).for_each(|slot| image::check_order(&step, slot, (before, after), pools, &mut broken));
+        }
+        broken.0
+    }
+
+    /// What is wrong when everything has ended.
+    pub fn check_end(&self, end: &End<'_>, pools: &Pools) -> Vec<&'static str> {
+        let mut broken = Broken::default();
+        image::check_records(end.kept, pools, &mut broken);
+        if self.before.is_about_both() {
+            self.check_end_of_approved_copies(end, pools, &mut broken);
+        } else if self.before.is_about_copies() {
+            self.check_end_of_copies(end, pools, &mut broken);
+        } else if self.before.is_about_approvals() {
+            self.check_end_of_approvals(end, pools, &mut broken);
+        } else {
+            self.check_end_of_the_image(end, &mut broken);
+        }
+        broken.0
+    }
+
+    /// For each invocation of these kinds, whether it is complete.
+    fn complete(&self, ended: &[Rc<Ended>], is_it: fn(Kind) -> bool) -> Vec<bool> {
+        let all = self.actors.iter().zip(ended).filter(|(actor, _)| is_it(actor.kind));
+        all.map(|(_, ended)| ended.result == Status::Completed).collect()
+    }
+}
+
+/// Whether there is a record of an expiry of the image in this slot.
+fn has_expiry(slot: usize, kept: &Kept, pools: &Pools) -> bool {
+    let prefix = ExpiryName::image_prefix(&world::id_of(slot));
+    kept.schedules.keys().any(|name| pools.names.get(*name).starts_with(&prefix))
+}

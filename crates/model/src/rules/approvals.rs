@@ -1,0 +1,96 @@
+//! Owns what must hold of approvals.
+
+use sharing::{
+    domain::DecisionName,
+    outcome::{RefusalCode, Status},
+    plan::Step,
+    records::{Ask, Record},
+};
+
+use super::{Broken, End};
+use crate::{
+    kept::Kept,
+    kinds::Kind,
+    scenes::{Before, Scene},
+    script::{Pools, Stands, Told},
+    world::ONE,
+};
+
+/// What is wrong if what was approved is given again.
+pub const GIVEN_AGAIN: &str = "what was approved is given again after a revoke";
+
+/// What is wrong if nobody learns what became of an ask.
+pub const ASK_LOST: &str = "the record of an ask was deleted, and no outcome says how it ended";
+
+/// What is wrong if a decision stays.
+pub(super) const DECISION_LEFT: &str = "a decision is left";
+
+impl Scene {
+    /// What must hold of approvals at every step.
+    pub(super) fn check_step_of_approvals(
+        &self,
+        step: &Step,
+        (before, after): (&Kept, &Kept),
+        pools: &Pools,
+        broken: &mut Broken,
+    ) {
+        if !self.has(|kind| kind.asks() || kind == Kind::Share) {
+            let gave = (before.images[0].launch.now & ONE, after.images[0].launch.now & ONE) == (0, ONE);
+            broken.rule(!gave || !before.is_taken || before.given == 0, GIVEN_AGAIN);
+        }
+        let gives = matches!(step, Step::AddLaunchPermissions { .. } | Step::CreateGrant { .. });
+        if self.is_alone() && gives && !self.has(|kind| kind == Kind::Share) {
+            broken.rule(has_decision(after, pools), "something is given, and no decision says so");
+        }
+    }
+
+    /// What must hold of approvals when everything has ended and the hints have come.
+    pub(super) fn check_end_of_approvals(&self, end: &End<'_>, pools: &Pools, broken: &mut Broken) {
+        let kept = &end.aftermath.kept;
+        broken.rule(!has_decision(kept, pools), DECISION_LEFT);
+        let told: Vec<_> = end.told().collect();
+        let is = |told: &Told, code| told.refusals.contains(&code);
+        let is_made = |told: &&&Told| told.result == Status::Completed;
+        let is_ended = |told: &&&Told| is(told, RefusalCode::ApprovalRejected) || is(told, RefusalCode::ApprovalLapsed);
+        let is_same = |one: &Told, other: &Told| one.request_id == other.request_id && one.refusals == other.refusals;
+        let decided: Vec<_> = told.iter().filter(|told| is_made(told) || is_ended(told)).collect();
+        let is_one = decided
+            .iter()
+            .all(|one| decided.iter().all(|other| one.request_id != other.request_id || is_same(one, other)));
+        broken.rule(is_one, "one ask was decided in two ways");
+        let is_given = kept.images[0].launch.now & ONE != 0;
+        let has_one_ask = !self.has(Kind::asks) && self.before != Before::Decided;
+        let may_be_given = !has_one_ask || self.has(|kind| kind == Kind::Share) || !told.iter().any(|it| is_ended(&it));
+        broken.rule(may_be_given || !is_given, "something is given that was rejected or has lapsed");
+        let is_gone = kept.images[0].stands.now == Stands::Gone;
+        if has_one_ask && !is_gone && !self.has(|kind| kind == Kind::Revoke) && told.iter().any(|it| is_made(&it)) {
+            broken.rule(kept.has_all(0, ONE), "an approved share is complete, and something is missing");
+        }
+        if has_one_ask && !self.has(|kind| kind == Kind::Share) {
+            let was_given = end.kept.images[0].launch.now & ONE != 0;
+            let is_again = end.kept.is_taken && end.kept.given > 0 && is_given && !was_given;
+            broken.rule(!is_again, GIVEN_AGAIN);
+        }
+        let is_waiting = |id: &str| asks_left(kept, pools).iter().any(|ask| ask.request_id == id);
+        let is_told = |id: &str| told.iter().any(|told| told.request_id == id);
+        let was_asked = matches!(self.before, Before::Asked | Before::Approved | Before::Rejected);
+        broken.rule(!was_asked || is_waiting("first") || is_told("first") || end.kept.is_first_told, ASK_LOST);
+        let mut each = self.actors.iter().zip(end.ended);
+        let accepted = each.any(|(actor, ended)| actor.kind.asks() && ended.result == Status::Accepted);
+        broken.rule(!accepted || !told.is_empty() || !asks_left(kept, pools).is_empty(), ASK_LOST);
+    }
+}
+
+/// Whether there is a decision about an ask.
+pub(super) fn has_decision(kept: &Kept, pools: &Pools) -> bool {
+    kept.schedules.keys().any(|name| DecisionName::is_meant(&pools.names.get(*name)))
+}
+
+/// The asks that are there.
+pub(super) fn asks_left(kept: &Kept, pools: &Pools) -> Vec<Ask> {
+    let asks = kept.schedules.iter().filter_map(|(name, schedule)| match &*pools.record(*name, *schedule) {
+        Record::Ask(ask) => Some((**ask).clone()),
+        _ => None,
+    });
+    asks.collect()
+}

@@ -1,0 +1,61 @@
+//! Owns what must hold of copies that need an approval.
+
+use sharing::outcome::RefusalCode;
+
+use super::{
+    Broken, End,
+    approvals::{DECISION_LEFT, asks_left, has_decision},
+    copies::{GIVEN, NOT_ASKED_FOR, NOTHING_WAITS, RECORD_LEFT, TWO_COPIES, UNTOLD, has_waiting},
+};
+use crate::{
+    kept::Kept,
+    kinds::Kind,
+    scenes::{Before, Scene},
+    script::{Call, Pools},
+    world::{ONE, SLOTS, TWO},
+};
+
+/// What is wrong if a copy is begun without a decision.
+pub const NOBODY_SAYS_SO: &str = "a copy was begun, and no decision says so";
+
+impl Scene {
+    /// What must hold at every step of copies that need an approval.
+    pub(super) fn check_step_of_approved_copies(
+        &self,
+        call: &Call,
+        (before, after): (&Kept, &Kept),
+        pools: &Pools,
+        broken: &mut Broken,
+    ) {
+        broken.rule(after.live_copies() <= before.live_copies().max(1), TWO_COPIES);
+        let is_begun = matches!(call, Call::CopyImage { .. }) && after.live_copies() > before.live_copies();
+        let was_decided = matches!(self.before, Before::ApprovedWaits | Before::ApprovedCopied);
+        let may_be_deleted = was_decided || !self.is_alone();
+        broken.rule(!is_begun || may_be_deleted || has_waiting(after, pools), NOTHING_WAITS);
+        broken.rule(!is_begun || may_be_deleted || has_decision(after, pools), NOBODY_SAYS_SO);
+        let other = after.images.iter().any(|image| (image.launch.now | image.copy.now) & TWO != 0);
+        broken.rule(!other, NOT_ASKED_FOR);
+    }
+
+    /// What must hold of copies that need an approval when everything has ended and the hints have come.
+    pub(super) fn check_end_of_approved_copies(&self, end: &End<'_>, pools: &Pools, broken: &mut Broken) {
+        let kept = &end.aftermath.kept;
+        broken.rule(!has_waiting(kept, pools), RECORD_LEFT);
+        broken.rule(!has_decision(kept, pools), DECISION_LEFT);
+        let is_given = (1..SLOTS).any(|slot| kept.images[slot].launch.now & ONE != 0);
+        let is_rejected = end.told().any(|told| told.refusals.contains(&RefusalCode::ApprovalRejected));
+        let was_approved = matches!(self.before, Before::CopyApproved | Before::ApprovedWaits | Before::ApprovedCopied);
+        let may_be_given = was_approved || self.has(|kind| kind == Kind::ApproveCopy);
+        broken.rule(!is_given || may_be_given, "something is given, and nobody has approved it");
+        broken.rule(!is_rejected || !is_given || self.has(Kind::asks), "something is given that was rejected");
+        let taken = self.complete(end.ended, Kind::takes_away);
+        let is_crossed = self.has(|kind| matches!(kind, Kind::AskForCopy | Kind::ApproveCopy | Kind::CarryOnCopy));
+        let is_complete = !taken.is_empty() && taken.iter().all(|it| *it);
+        let is_taken = is_complete && !is_crossed && self.before != Before::CopyApproved;
+        broken.rule(!is_taken || (1..SLOTS).all(|slot| kept.has_nothing(slot, ONE)), GIVEN);
+        let is_waiting = !asks_left(kept, pools).is_empty();
+        let is_made = (1..SLOTS).any(|slot| kept.has_all(slot, ONE));
+        let is_known = is_waiting || is_made || end.told().next().is_some() || self.has(Kind::takes_away);
+        broken.rule(self.before == Before::NoCopyAsked || is_known, UNTOLD);
+    }
+}

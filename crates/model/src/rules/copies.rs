@@ -1,0 +1,92 @@
+//! Owns what must hold of copies, and of the records of shares that wait for them.
+
+use std::rc::Rc;
+
+use sharing::{domain::CopyName, outcome::Status};
+
+use super::{Broken, End};
+use crate::{
+    kept::Kept,
+    kinds::{Actor, Kind},
+    scenes::{Before, Scene},
+    script::{Call, Ended, Pools, Stands, Told},
+    world::{ONE, SLOTS, TWO},
+};
+
+/// What is wrong if two copies are made.
+pub const TWO_COPIES: &str = "there are two copies";
+
+/// What is wrong if something is left of what a revoke has taken, or is given again.
+pub const GIVEN: &str = "a revoke is complete, and something is given or left";
+
+/// What is wrong if something is missing of a share that has waited.
+pub const UNDONE: &str = "a share is undone, and nobody has taken it back";
+
+/// What is wrong if nobody learns what became of a share that has waited.
+pub const UNTOLD: &str = "a share that waited was not made, and no outcome says so";
+
+/// What is wrong if a copy is there that is not shared.
+pub const NOBODY_WAITS: &str = "a copy is there, and nobody has waited for it";
+
+/// What is wrong if a copy is begun without a record of the share.
+pub(super) const NOTHING_WAITS: &str = "a copy was begun, and nothing waits for it";
+
+/// What is wrong if a target gets something that is not in a request.
+pub(super) const NOT_ASKED_FOR: &str = "something was given that nobody asked for";
+
+/// What is wrong if the record of a share stays.
+pub(super) const RECORD_LEFT: &str = "a record is left, and nothing waits";
+
+impl Scene {
+    /// What must hold of copies at every step.
+    pub(super) fn check_step_of_copies(
+        &self,
+        call: &Call,
+        (before, after): (&Kept, &Kept),
+        pools: &Pools,
+        broken: &mut Broken,
+    ) {
+        broken.rule(after.live_copies() <= before.live_copies().max(1), TWO_COPIES);
+        let is_begun = matches!(call, Call::CopyImage { .. }) && after.live_copies() > before.live_copies();
+        // A request that finds a record whose time is over deletes it and writes its own.
+        let may_be_deleted = self.has(|kind| !kind.gives() || kind == Kind::LateShareCopy);
+        broken.rule(!is_begun || may_be_deleted || has_waiting(after, pools), NOTHING_WAITS);
+        let other = after.images.iter().any(|image| (image.launch.now | image.copy.now) & TWO != 0);
+        broken.rule(self.before == Before::BothWait || !other, NOT_ASKED_FOR);
+    }
+
+    /// What must hold of copies when everything has ended and the hints have come.
+    pub(super) fn check_end_of_copies(&self, end: &End<'_>, pools: &Pools, broken: &mut Broken) {
+        let (ended, kept) = (end.ended, &end.aftermath.kept);
+        broken.rule(!has_waiting(kept, pools), RECORD_LEFT);
+        let taken = self.complete(ended, Kind::takes_away);
+        let is_complete = !taken.is_empty() && !self.has(Kind::gives) && taken.iter().all(|it| *it);
+        broken.rule(!is_complete || (1..SLOTS).all(|slot| kept.has_nothing(slot, ONE)), GIVEN);
+        let was_undone = end.kept.was_undone && end.kept.undone.iter().any(Option::is_some);
+        let is_undone = was_undone || end.told().any(Told::is_undone);
+        let is_told = end.kept.was_told || end.told().any(Told::is_bad);
+        let is_given = |target| (1..SLOTS).any(|slot| kept.has_all(slot, target));
+        let is_gone = kept.images.iter().any(|image| image.stands.now == Stands::Gone);
+        let waited = |(actor, ended): (&Actor, &Rc<Ended>)| {
+            actor.kind.gives() && matches!(ended.result, Status::Accepted | Status::Completed)
+        };
+        let waited = self.before != Before::NoCopy || self.actors.iter().zip(ended).any(waited);
+        let is_due = waited && !self.has(Kind::takes_away) && !is_given(ONE);
+        broken.rule(!is_due || !is_undone, UNDONE);
+        broken.rule(!is_due || is_undone || is_told || is_gone, UNTOLD);
+        let is_live = kept.images.iter().any(|image| image.stands.now.is_live());
+        let is_late = self.actors.iter().any(|actor| actor.not_before > 0);
+        let may_be_given_up = kept.is_withdrawn || is_gone || is_late || self.has(Kind::takes_away);
+        let is_known = is_given(ONE) || may_be_given_up || is_due && is_undone;
+        broken.rule(!is_live || is_known || !end.is_undisturbed, NOBODY_WAITS);
+        if self.before == Before::BothWait && !self.has(|kind| kind == Kind::ResetCopy) {
+            let may_be_missing = is_told || is_undone || is_gone || !end.is_undisturbed;
+            broken.rule(is_given(TWO) || may_be_missing, "the share of the other target has gone");
+        }
+    }
+}
+
+/// Whether there is a record of a share that waits for a copy.
+pub(super) fn has_waiting(kept: &Kept, pools: &Pools) -> bool {
+    kept.schedules.keys().any(|name| CopyName::is_meant(&pools.names.get(*name)))
+}
