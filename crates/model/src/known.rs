@@ -108,7 +108,7 @@ pub static EXCEPTIONS: [Exception; 20] = [
         6,
         "A hint that is killed before its second look, while a revoke deletes its record.",
         &[GIVEN],
-        |broken| broken.end.is_crashed,
+        |broken| broken.end.is_crashed && !broken.is_left_of_a_copy_that_is_gone(),
     ),
     Exception::at_end(7, "A revoke at whose last look EC2 still describes the copy as pending.", &[GIVEN], |broken| {
         broken.end.may_lag
