@@ -7,7 +7,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ami_share_tools.conformance.ledger import TAG, Ledger
-from ami_share_tools.conformance.world import BOTH, LAUNCH, World, answer
+from ami_share_tools.conformance.policies import POLICIES, encrypt, refused
+from ami_share_tools.conformance.world import BOTH, LAUNCH, SESSION, World, answer
 
 Ask = Callable[[World], str]
 CHECKS: list["Check"] = []
@@ -392,17 +393,29 @@ def grant_to_a_missing_role(world: World) -> str:
     return answer(world.grant, grantee=role)
 
 
-@check('Is `Bool` with the value "True" the same as with "true"? The evaluator calls it unknown.', makes="a key")
-def bool_spelling(world: World) -> str:
-    world.let_in({"Action": "kms:DescribeKey", "Condition": {"Bool": {"aws:SecureTransport": "True"}}})
-    return answer(world.their_kms.describe_key, KeyId=world.key())
+for policies in POLICIES:
+    CHECKS.append(Check(policies.name, policies.question, "a key", policies.expected, policies.ask, launches=False))
 
 
-@check("Does `ForAnyValue:…IfExists` hold where the key is absent? The evaluator calls it unknown.", makes="a key")
-def for_any_value_if_exists(world: World) -> str:
-    absent = {"ForAnyValue:StringEqualsIfExists": {"aws:TagKeys": "none"}}
-    world.let_in({"Action": "kms:DescribeKey", "Condition": absent})
-    return answer(world.their_kms.describe_key, KeyId=world.key())
+@check(
+    "Whom does a Deny spare whose NotPrincipal lists a role and its session, the account and the role, the account and the "
+    "session, or all three? The evaluator is sure of the last alone.",
+    makes="a key and a role",
+)
+def not_principal(world: World) -> str:
+    role = world.own_role({"Effect": "Allow", "Action": "kms:DescribeKey", "Resource": "*"})
+    account = f"arn:{world.partition}:iam::{world.owner}:root"
+    session = f"arn:{world.partition}:sts::{world.owner}:assumed-role/{role.rpartition('/')[2]}/{SESSION}"
+    kms = world.client_of(role, "kms")
+
+    def spared(*listed: str) -> str:
+        deny = {"Effect": "Deny", "NotPrincipal": {"AWS": listed}, "Action": "kms:DescribeKey"}
+        # Nobody else is kept out.
+        deny["Condition"] = {"ArnEquals": {"aws:PrincipalArn": role}}
+        return refused(world, deny) or answer(kms.describe_key, KeyId=world.key())
+
+    lists = (role, session), (account, role), (account, session), (account, role, session)
+    return ", ".join(spared(*listed) for listed in lists)
 
 
 # Launches
@@ -446,6 +459,21 @@ def launch_without_create_grant(world: World) -> str:
 
 
 @check(
+    "Does a launch work where no call may carry aws:SourceArn or aws:SourceAccount? The evaluator can't say whether EC2's "
+    "calls for the target do.",
+    makes="a key, an image and an instance",
+    launches=True,
+)
+def launch_without_a_source(world: World) -> str:
+    none = {"Null": {"aws:SourceArn": "true", "aws:SourceAccount": "true"}}
+    world.let_in(
+        {"Action": [a for a in BOTH if a != "kms:CreateGrant"], "Condition": none},
+        {"Action": "kms:CreateGrant", "Condition": FOR_EC2 | none},
+    )
+    return launch(world)
+
+
+@check(
     "Is a launch refused once the share is revoked?",
     "InvalidAMIID.NotFound or AuthFailure or InvalidAMIID.Unavailable",
     "an image",
@@ -459,7 +487,34 @@ def launch_after_revoke(world: World) -> str:
     return world.launch(image)
 
 
-# Grants come last: one that was revoked is felt for a while longer.
+# Grants come last: one that was revoked is felt for a while longer. So each of these asks for another operation.
+
+
+@check(
+    "Does the case of a key matter in the encryption context of a grant's constraint? The first call has it as the grant says.",
+    "accepted, accepted",
+    "a key and a grant",
+)
+def grant_context_case(world: World) -> str:
+    world.let_in()
+    constraints = {"EncryptionContextEquals": {"Purpose": "check"}}
+    world.grant(f"arn:{world.partition}:iam::{world.target}:root", ["Encrypt"], Constraints=constraints)
+    contexts = {"Purpose": "check"}, {"purpose": "check"}
+    return ", ".join(answer(encrypt, world=world, context=context) for context in contexts)
+
+
+@check(
+    "Does a grant with a SourceArn let the account's principals in when they call themselves, without a service?",
+    "AccessDeniedException or ValidationException",
+    "a key and a grant",
+)
+def grant_for_a_source(world: World) -> str:
+    world.let_in()
+    grantee, constraints = f"arn:{world.partition}:iam::{world.target}:root", {"SourceArn": world.key()}
+    made = answer(world.grant, grantee=grantee, operations=["GenerateDataKey"], Constraints=constraints)
+    if made != "accepted":
+        return made
+    return answer(world.their_kms.generate_data_key, KeyId=world.key(), NumberOfBytes=16)
 
 
 @check(

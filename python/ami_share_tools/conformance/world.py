@@ -20,6 +20,7 @@ GRANT = ["CreateGrant", "Decrypt", "DescribeKey", "GenerateDataKeyWithoutPlainte
 POLICY_SECONDS = 15  # a changed key policy or role is felt within seconds
 LAUNCH_SECONDS = 240
 COPY_SECONDS = 1200  # of an empty image, in the same Region
+SESSION = "check"
 
 
 class World:
@@ -78,8 +79,8 @@ class World:
             "Action": "kms:*",
             "Resource": "*",
         }
-        target = {"Effect": "Allow", "Principal": {"AWS": root.format(self.target)}, "Resource": "*"}
-        policy = {"Version": "2012-10-17", "Statement": [owner, *({**target, **statement} for statement in statements)]}
+        theirs = whole(root.format(self.target), *statements)
+        policy = {"Version": "2012-10-17", "Statement": [owner, *theirs]}
         self.kms.put_key_policy(KeyId=self.key(), PolicyName="default", Policy=json.dumps(policy))
         self.wait(POLICY_SECONDS)
 
@@ -177,9 +178,9 @@ class World:
         told = self.ec2.describe_image_attribute(ImageId=image, Attribute="launchPermission")["LaunchPermissions"]
         return sorted(value for permission in told for value in permission.values())
 
-    def grant(self, grantee: str, operations: list[str] = GRANT) -> None:
+    def grant(self, grantee: str, operations: list[str] = GRANT, **given: Any) -> None:
         grant = self.kms.create_grant(
-            KeyId=self.key(), GranteePrincipal=grantee, Operations=operations, Name=f"{TAG}-{self.run}"
+            KeyId=self.key(), GranteePrincipal=grantee, Operations=operations, Name=f"{TAG}-{self.run}", **given
         )["GrantId"]
         self.passing.enter(f"grant {grant[:16]}", lambda: self.kms.revoke_grant(KeyId=self.key(), GrantId=grant))
         self.wait(self.options.grant_seconds)
@@ -270,8 +271,14 @@ class World:
 
     def role(self, *statements: Document, service: str = "ec2") -> Any:
         """A client of a service, of a role of the owner with these statements."""
-        arn = self.role_arn({"AWS": f"arn:{self.partition}:iam::{self.owner}:root"}, {}, *statements)
-        session = self.patiently(self.sts.assume_role, RoleArn=arn, RoleSessionName="check")["Credentials"]
+        return self.client_of(self.own_role(*statements), service)
+
+    def own_role(self, *statements: Document) -> str:
+        """The ARN of a role of the owner with these statements, which the owner may assume."""
+        return self.role_arn({"AWS": f"arn:{self.partition}:iam::{self.owner}:root"}, {}, *statements)
+
+    def client_of(self, role: str, service: str) -> Any:
+        session = self.patiently(self.sts.assume_role, RoleArn=role, RoleSessionName=SESSION)["Credentials"]
         return boto3.client(
             service,
             region_name=self.options.region,
@@ -305,6 +312,15 @@ class World:
         self.passing.enter(f"policy of {name}", lambda: self.iam.delete_role_policy(RoleName=name, PolicyName="check"))
         self.wait(POLICY_SECONDS)
         return arn
+
+
+def whole(principal: str, *statements: Document) -> list[Document]:
+    """The statements with what they don't say: they allow, this principal, and on every resource."""
+    default = {"Effect": "Allow", "Principal": {"AWS": principal}, "Resource": "*"}
+    return [
+        {name: it for name, it in (default | statement).items() if f"Not{name}" not in statement}
+        for statement in statements
+    ]
 
 
 def answer(call: Callable[..., Any], **arguments: Any) -> str:

@@ -24,7 +24,7 @@ Where no page settles what AWS does, the answer carries a note, and nobody is ju
 from ami_share_tools.differential.conditions import conditions_hold
 from ami_share_tools.differential.grants import grant_holds
 from ami_share_tools.differential.logic import Kleene, all_of, any_of, negate
-from ami_share_tools.differential.patterns import glob, plain_glob, substitute, wild
+from ami_share_tools.differential.patterns import Pattern, glob, plain_glob, substitute, wild, within_segments
 from ami_share_tools.differential.principals import principal_holds
 from ami_share_tools.differential.request import ABSENT, CROSS_ACCOUNT, Marker, Question, Request, texts
 from ami_share_tools.document import Document
@@ -75,13 +75,20 @@ def resource_holds(statement: Document, request: Request, depends_on: set[str]) 
                     if pattern is ABSENT
                     else None
                     if isinstance(pattern, Marker)
-                    else glob(pattern, request.resource)
+                    else resource_matches(pattern, request)
                 )
             result = any_of(results)
             if result is None:
                 depends_on |= request.unknown_variables
             return result if sign else negate(result)
     return False
+
+
+def resource_matches(pattern: Pattern, request: Request) -> bool:
+    matches = glob(pattern, request.resource)
+    if matches and not within_segments(pattern).fullmatch(request.resource):
+        request.notes.add("a wildcard in the middle of a segment of a resource's ARN that matches a colon")
+    return matches
 
 
 def statement_holds(statement: Document, request: Request, depends_on: set[str]) -> Kleene:

@@ -245,6 +245,8 @@ class Maker:
                 KEY.upper(),
                 "arn:aws:kms:*",
                 "arn:aws:kms:*:key/*",
+                f"arn:aws:kms:{REGION[:2]}*{REGION[-1]}:{OWNER}:key/*",
+                f"arn:aws:kms:{REGION[:2]}*{OWNER[-1]}:key/*",
                 f"arn:aws:kms:{REGION}:{OWNER}:key/${{aws:PrincipalTag/team}}",
                 f"arn:aws:kms:{REGION}:{OWNER}:*",
                 "1234abcd-12ab-34cd-56ef-1234567890ab",

@@ -6,7 +6,8 @@ from functools import lru_cache
 from ami_share_tools.differential.request import ABSENT, MULTI_VALUED, UNKNOWN, Marker, Request
 
 # Characters, and wildcards in tuples of their own: so a literal `*` can be told from a wildcard.
-Pattern = tuple[str | tuple[str], ...]
+Token = str | tuple[str]
+Pattern = tuple[Token, ...]
 
 
 @lru_cache(maxsize=65536)
@@ -28,6 +29,18 @@ def glob(pattern: Pattern, value: str) -> bool:
 
 
 @lru_cache(maxsize=65536)
+def within_segments(pattern: Pattern) -> re.Pattern[str]:
+    """resource: only a `*` that is the last character of a segment "can expand to match beyond the colon boundaries"."""
+
+    def part(token: Token, after: Token) -> str:
+        if isinstance(token, str):
+            return re.escape(token)
+        return "." if token == ("?",) else ".*" if after == ":" else "[^:]*"
+
+    return re.compile("".join(map(part, pattern, (*pattern[1:], ":"))), re.DOTALL)
+
+
+@lru_cache(maxsize=65536)
 def plain_glob(text: str, value: str) -> bool:
     return glob(wild(text), value)
 
@@ -40,7 +53,7 @@ def substitute(value: str, request: Request, keeps_wildcards: bool) -> Pattern |
     """variables: the pattern that a policy's text stands for; ABSENT or UNKNOWN if a variable has no (known) value."""
     if "${" not in value:
         return wild(value) if keeps_wildcards else tuple(value)
-    result: list[str | tuple[str]] = []
+    result: list[Token] = []
     at = 0
     for found in VARIABLE.finditer(value):
         literal = value[at : found.start()]

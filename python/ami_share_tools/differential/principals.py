@@ -64,6 +64,8 @@ def principals(element: Any, notes: set[str]) -> list[tuple[str, Any]]:
     pairs = [(kind, item) for kind, items in element.items() for item in texts(items)]
     if not pairs or any(kind not in ("AWS", "Service", "Federated") or item is None for kind, item in pairs):
         notes.add("a Principal that is empty or of a kind that key policies do not have")
+    if ("Service", "*") in pairs:
+        notes.add("a Principal that is every service")
     return pairs
 
 

@@ -11,7 +11,13 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
 
+from ami_share_tools.conformance.checks import CHECKS
+from ami_share_tools.conformance.policies import POLICIES
+from ami_share_tools.conformance.world import whole
+from ami_share_tools.differential import evaluator
+from ami_share_tools.document import Document
 from ami_share_tools.local_aws.client import LocalAws
 from ami_share_tools.repository import ROOT
 
@@ -44,6 +50,53 @@ def command(*options: str, target: str = "target") -> list[str]:
 
 def run(*options: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(*options, **more), env=environment, capture_output=True, text=True, timeout=120)
+
+
+class Judge:
+    """In place of the accounts: what the second evaluator says where AWS would be asked."""
+
+    owner, target, partition = OWNER, TARGET, "aws"
+    options = SimpleNamespace(region="eu-west-1")
+
+    def __init__(self) -> None:
+        self.statements: list[Document] = []
+        self.said: list[evaluator.Answer] = []
+
+    @property
+    def their_kms(self) -> "Judge":
+        return self
+
+    def key(self) -> str:
+        return f"arn:aws:kms:{self.options.region}:{OWNER}:key/1"
+
+    def let_in(self, *statements: Document) -> None:
+        self.statements = whole(f"arn:aws:iam::{TARGET}:root", *statements)
+
+    def describe_key(self, KeyId: str) -> None:
+        self.judge(KeyId, "kms:DescribeKey", {})
+
+    def encrypt(self, KeyId: str, Plaintext: bytes, EncryptionContext: dict[str, str]) -> None:
+        context: Document = {f"kms:EncryptionContext:{name}": value for name, value in EncryptionContext.items()}
+        if EncryptionContext:
+            context["kms:EncryptionContextKeys"] = list(EncryptionContext)
+        self.judge(KeyId, "kms:Encrypt", context)
+
+    def judge(self, key: str, action: str, context: Document) -> None:
+        always = {
+            "aws:SecureTransport": "true",
+            "aws:CurrentTime": "2026-11-29T12:00:00Z",
+            "aws:SourceIp": "203.0.113.7",
+        }
+        who: Document = {"account": TARGET, "arn": f"arn:aws:iam::{TARGET}:user/Bob", "org_id": None, "org_paths": []}
+        question = {
+            "policy": {"Version": "2012-10-17", "Statement": self.statements},
+            "principal": who,
+            "action": action,
+            "resource": key,
+            "context_mode": "closed",
+            "context": always | context,
+        }
+        self.said.append(evaluator.judge_action(question, action))
 
 
 class Conformance(unittest.TestCase):
@@ -188,6 +241,29 @@ class Conformance(unittest.TestCase):
         ]
         self.assertGreater(len(planned), 10)
         self.assertEqual(told, planned)
+
+    def test_every_open_question_has_a_check_or_says_why_not(self) -> None:
+        page = Path(evaluator.__file__).with_name("open-questions.md").read_text()
+        rows = [line for line in page.splitlines() if line.startswith("| ")][1:]
+        asked = [row.split(" | ")[3].removesuffix(" |") for row in rows]
+        named = {name for cell in asked for name in re.findall(r"`([a-z-]+)`", cell)}
+        self.assertGreater(len(asked), 30)
+        self.assertEqual([cell for cell in asked if not re.match("`|none: ", cell)], [])
+        self.assertLessEqual(named, {check.name for check in CHECKS})
+        self.assertEqual({one.name for one in POLICIES} - named, {"key-policy"})
+
+    def test_every_policy_that_is_asked_about_is_one_that_the_pages_leave_open(self) -> None:
+        for policies in POLICIES:
+            with self.subTest(policies.name):
+                judge = Judge()
+                policies.ask(judge)  # type: ignore[arg-type]
+                is_open = [bool(said.notes) or said.verdict == "conditional" for said in judge.said]
+                if policies.name == "key-policy":
+                    self.assertEqual([said.verdict for said in judge.said], ["allowed", "allowed"])
+                elif policies.name == "many-values-without-a-set-operator":
+                    self.assertEqual(is_open, [True, True, False])  # the last one says what no value at all means
+                else:
+                    self.assertTrue(is_open and all(is_open))
 
     def test_what_can_not_be_removed_is_told(self) -> None:
         aws.seed(
