@@ -140,7 +140,7 @@ differential: rust $(VENV)/bin/python ## ask the key evaluator and a second eval
 differential-npm: $(VENV)/bin/python ## compare the second evaluator with @cloud-copilot/iam-simulate; needs Node.js 20
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer, then run make again."; exit 1; }
 	npm ci --prefix $(SIMULATE) --no-audit --no-fund
-	@$(TOOLS).differential --questions $(N) --seed $(SEED) --only-plain -- node $(SIMULATE)/simulate.mjs
+	@$(TOOLS).differential --questions $(N) --seed $(SEED) --most 1000 --only-plain -- node $(SIMULATE)/simulate.mjs
 
 node: $(CLIENTS_READY) ## fail if Node.js is missing, because test-clients would skip most of its checks
 	@$(TOOLS).clients.check --node

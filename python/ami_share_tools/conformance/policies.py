@@ -156,6 +156,12 @@ POLICIES = [
         ],
     ),
     Policies(
+        "empty-variable",
+        "Is an empty text a variable's value, as if nothing were written there?",
+        encrypting({"StringEquals": {CONTEXT: "a${kms:EncryptionContext:empty}"}}, {"text": "a", "empty": ""}),
+        "accepted",
+    ),
+    Policies(
         "variable-in-bool",
         "Is a variable replaced in a `Bool` condition? The evaluator calls it unknown.",
         when({"Bool": {"aws:SecureTransport": "${aws:SecureTransport}"}}),
@@ -185,9 +191,10 @@ POLICIES = [
     ),
     Policies(
         "unreadable-value",
-        "Does a condition hold that has a readable value which fits and one that can't be read, of dates or of addresses? And "
-        "one about an absent key, with IfExists and a number that can't be read? The evaluator calls them unknown.",
+        "Does a condition hold with a date that can't be read? With a readable one that fits beside it, or with such addresses? "
+        "With a number that can't be read, IfExists, and an absent key? The evaluator calls them unknown.",
         when(
+            {"DateGreaterThan": {"aws:CurrentTime": "nonsense"}},
             {"DateGreaterThan": {"aws:CurrentTime": ["nonsense", "2020-01-01T00:00:00Z"]}},
             {"IpAddress": {"aws:SourceIp": ["nonsense", "0.0.0.0/1", "128.0.0.0/1"]}},
             {"NumericEqualsIfExists": {"s3:max-keys": "nonsense"}},

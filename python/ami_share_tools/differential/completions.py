@@ -17,7 +17,8 @@ def is_sure(question: Question, action: str, own: str, verdict: str) -> bool:
         return False
     verdicts = entailed(question, action)
     # With no Allow that could apply, whether a Deny does as well makes no difference.
-    return verdicts == {verdict} or (verdict == "implicit-deny" and verdicts == {"implicit-deny", "denied"})
+    alike = {"implicit-deny", "denied"} if verdict == "implicit-deny" else {verdict}
+    return bool(verdicts) and verdicts <= alike
 
 
 def entailed(question: Question, action: str, most: int = 100_000) -> set[str]:

@@ -81,6 +81,8 @@ def substitute(value: str, request: Request, keeps_wildcards: bool) -> Pattern |
             return UNKNOWN
         if "*" in known[0] or "?" in known[0]:
             request.notes.add("a wildcard that comes from a variable's value or default")
+        if known[0] == "":
+            request.notes.add("a variable whose value is an empty text")
         result += known[0]
     rest = value[at:]
     if "${" in rest:

@@ -61,6 +61,14 @@ class TheEvaluator(unittest.TestCase):
             with self.subTest(case["name"]):
                 self.assertTrue(faults.is_right(case, evaluator.judge(case)[0]))
 
+    def test_counts_a_settled_verdict_that_is_surer_than_its_own_as_the_same(self) -> None:
+        surer = [case for case in faults.settled_cases() if "kleene" in case]
+        self.assertGreater(len(surer), 3)
+        for case in surer:
+            with self.subTest(case["name"]):
+                self.assertTrue(completions.is_sure(case, case["action"], case["kleene"], case["expected"]))
+                self.assertFalse(completions.is_sure(case, case["action"], case["kleene"], "nothing"))
+
     def test_is_as_sure_of_a_complete_question_as_of_the_one_it_completes(self) -> None:
         generator = Generator(4)
         for _ in range(60):

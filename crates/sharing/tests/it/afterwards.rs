@@ -191,6 +191,32 @@ fn what_the_share_gave_without_a_record_is_undone_and_the_rest_stays() {
     });
 }
 
+/// Undoing is a write as any other: it may fail, or its answer may be lost.
+#[test]
+fn a_share_that_can_not_undo_what_it_gave_says_so() {
+    let world = World::open("golden-1");
+    for (state, is_uncertain) in [DONE, UNCERTAIN, FAILED] {
+        after(&world, &share_for_a_while(), DONE, |case, facts, result| {
+            let looks = looks_after(case, std::slice::from_ref(&result), facts);
+            let undone = lost(&looks, ONE).undo(vec![result], &Ok(Needed::new()), &[]);
+            let [(mut result, steps)] = undone.try_into().unwrap();
+            assert_eq!(in_words(&steps[0]), format!("ec2:ModifyImageAttribute {IMAGE} -{ONE}"));
+            let error = (state == StepState::Failed).then(|| denied("ec2:ModifyImageAttribute"));
+            let taken = |step| StepResult { is_uncertain, error: error.clone(), ..StepResult::new(step, state) };
+            let steps_undone = steps.len();
+            result.steps.extend(steps.into_iter().map(taken));
+            let mut outcome = Outcome::new("id", Status::Completed);
+            report(&mut outcome, case, facts, vec![result], "eu-west-1");
+            assert_eq!(outcome.result, Status::Incomplete);
+            let codes: Vec<_> = outcome.errors.iter().map(|error| error.code).collect();
+            let of_steps = if state == StepState::Failed { vec![ErrorCode::Denied; steps_undone] } else { Vec::new() };
+            assert_eq!(codes, [vec![ErrorCode::ExpiryLost], of_steps].concat());
+            let undoing = outcome.images[0].steps.last().unwrap();
+            assert_eq!((undoing.remove.len(), undoing.state), (1, state));
+        });
+    }
+}
+
 #[test]
 fn a_share_that_exists_writes_nothing() {
     let share = request("share", &[ONE], json!({}));

@@ -389,6 +389,17 @@ owner: ada
     assert_eq!(found.len(), expect.len(), "{found:#?}");
 }
 
+/// The function logs the text; the command line has a line for each fault.
+#[test]
+fn of_many_faults_the_text_names_fifty_and_counts_the_others() {
+    for (count, more) in [(50, None), (51, Some("; and 1 more")), (5_000, Some("; and 4950 more"))] {
+        let invalid = Allowlist::parse(&with(serde_json::json!({"actions": vec!["fly"; count]}))).unwrap_err();
+        let text = invalid.to_string();
+        assert_eq!((invalid.faults.len(), text.matches("`fly`").count()), (count, 50), "{text}");
+        assert_eq!(text.find("; and ").map(|at| &text[at..]), more, "{text}");
+    }
+}
+
 #[test]
 fn tags_anchors_and_aliases_are_refused_wherever_they_stand() {
     let document = |rule: &str| {

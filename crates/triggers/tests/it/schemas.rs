@@ -668,6 +668,12 @@ fn the_allowlists_schema_takes_what_the_parser_takes() {
         json!({"onAvailable": true, "requesters": ["events:999988887777:aws.ec2"], "maxDuration": "30d"}),
         json!({"onAvailable": true, "requesters": ["events:999988887777:aws.ec2"], "maxDuration": "30m"}),
         json!({"onAvailable": true, "requesters": ["events:999988887777:aws.ec2"], "maxDuration": "0100m", "images": {"names": ["????*", "golden-*"]}}),
+        json!({"approvers": ["jwt:https://issuer.example/#ada", "jwt-group:https://issuer.example/#ops", "arn:aws:iam::999988887777:role/portal"]}),
+        // What stands there twice means the same as once.
+        json!({"requesters": ["lambda:invoke", "lambda:invoke"], "actions": ["share", "share"], "targets": ["staging", "staging"]}),
+        json!({"images": {"names": ["*", "*"], "tags": {"Tier": ["gold", "gold"]}, "watermarks": ["999988887777:approved", "999988887777:approved"]}}),
+        json!({"keys": "grant", "serviceLinkedRoles": ["spot", "spot"], "copies": {"from": ["eu-west-1", "eu-west-1"], "key": KEY}}),
+        json!({"approvers": ["jwt:https://issuer.example/#ada", "jwt:https://issuer.example/#ada"]}),
     ] {
         both(&allowlist(&change), true);
     }

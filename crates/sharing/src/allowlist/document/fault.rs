@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::domain::quoted;
+use crate::{domain::quoted, request::MAX_FAULTS};
 
-/// Why an allowlist can't be used: all its faults. They are for the log and for the authors of the allowlist, not for
-/// callers.
+/// Why an allowlist can't be used: all its faults, of which its text names the first [`MAX_FAULTS`]. They are for the log and
+/// for the authors of the allowlist, not for callers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidAllowlist {
     /// The faults, in the order of the document; never empty.
@@ -40,10 +40,14 @@ pub enum Part {
 
 impl fmt::Display for InvalidAllowlist {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.faults.iter().enumerate() {
+        // It becomes a line of the log, and a document may have more faults than a line has room for.
+        for (index, fault) in self.faults.iter().take(MAX_FAULTS).enumerate() {
             write!(f, "{}{fault}", if index == 0 { "" } else { "; " })?;
         }
-        Ok(())
+        match self.faults.len().saturating_sub(MAX_FAULTS) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
     }
 }
 
