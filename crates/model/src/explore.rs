@@ -18,6 +18,7 @@ use crate::{
     invocation::Trigger,
     invoke::invoke,
     kept::{Event, Kept, Lag},
+    killing::Killed,
     kinds::{Actor, Whose},
     known::{BrokenByStep, Exception},
     planted::Planted,
@@ -302,12 +303,13 @@ impl Run<'_> {
                 let aftermath = self.explorer.aftermath(state.kept);
                 let Limits { crashes, faults, reads, .. } = self.limits;
                 let is_undisturbed = (state.crashes, state.faults, state.reads) == (crashes, faults, reads);
-                let (kept, may_lag) = (self.kept(&state), self.limits.lag.ec2);
-                let is_crashed = (state.crashes, state.faults) != (crashes, faults);
-                let is_unread = state.reads < reads;
-                let end =
-                    End { kept, ended: &ended, aftermath: &aftermath, is_undisturbed, is_crashed, is_unread, may_lag };
-                for what in self.scene.check_end(&end, &self.explorer.pools) {
+                let kept = self.kept(&state);
+                let actors = 0..self.scene.actors.len();
+                let answers: Vec<_> = actors.map(|actor| &self.tree(actor).node(state.at[actor]).answers).collect();
+                let (ended, answers, aftermath) = (&*ended, &*answers, &*aftermath);
+                let pools = &self.explorer.pools;
+                let end = End { kept, ended, answers, aftermath, is_undisturbed, pools };
+                for what in self.scene.check_end(&end) {
                     let exception = Exception::of_end(what, self.scene, &end);
                     if !self.is_known((what, exception), (place, None), &mut explored) {
                         let told = aftermath.told.iter().map(|told| format!("then a hint tells: {told:?}"));
@@ -382,13 +384,21 @@ impl Run<'_> {
         for actor in 0..self.scene.actors.len() {
             self.calls(state, actor, &mut moves);
             if self.tree(actor).failed(state.at[actor]) {
-                let mut to = *state;
+                let mut kept = self.kept(state).clone();
+                let answers = &self.tree(actor).node(state.at[actor]).answers;
+                Killed::note_again(&mut kept, self.scene.actors[actor].kind, answers, &self.explorer.pools);
+                let mut to = State { kept: self.explorer.place(kept), ..*state };
                 to.at[actor] = 0;
                 moves.push(Move { to, label: Label::IsSentAgain(actor) });
             }
             if state.crashes > 0 && self.tree(actor).is_running(state.at[actor]) {
                 let owed = state.owed | u8::from(self.scene.is_sent_again_soon()) << actor;
-                let mut to = State { crashes: state.crashes - 1, owed, ..*state };
+                let mut kept = self.kept(state).clone();
+                let answers = &self.tree(actor).node(state.at[actor]).answers;
+                let kind = self.scene.actors[actor].kind;
+                Killed::note_killing(&mut kept, actor, kind, answers, &self.explorer.pools);
+                let kept = self.explorer.place(kept);
+                let mut to = State { kept, crashes: state.crashes - 1, owed, ..*state };
                 to.at[actor] = 0;
                 moves.push(Move { to, label: Label::Crashes(actor) });
             }
@@ -464,7 +474,10 @@ impl Run<'_> {
             }
             let Node { answers, unread, .. } = self.tree(actor).node(at);
             let taken = Taken { actor, call: &answered.0, unread };
-            note_undoing(self.scene.actors[actor].kind, (&taken, answers), (&kept, &mut after), &self.explorer.pools);
+            let (kind, pools) = (self.scene.actors[actor].kind, &self.explorer.pools);
+            note_undoing(kind, (&taken, answers), (&kept, &mut after), pools);
+            let noted = (&taken, &answered.1, answers);
+            Killed::note_call(kind, noted, (&kept, &mut after), (pools, ended.is_some()));
             after.is_overtaken |= self.is_overtaking(state, actor, &answered.0);
             after.is_given_up_late |= self.is_giving_up_late(state, actor, &answered.0);
             let (kept, owed) = (self.explorer.place(after), state.owed & !(1 << actor));

@@ -9,6 +9,7 @@ use sharing::{
 };
 
 use crate::{
+    killing::Killed,
     pool::Word,
     script::{Answer, Call, Pools, Stands},
     world::{BUS, Grants, ONE, SLOTS, bits, grant_id, place_of, slot_of, slot_of_grant, slot_of_snapshot, time_at},
@@ -28,8 +29,11 @@ impl<T: Copy + PartialEq> Lagging<T> {
         Self { now, before: now }
     }
 
+    /// A write that changes nothing makes no read catch up.
     fn write(&mut self, now: T) {
-        *self = Self { now, before: self.now };
+        if now != self.now {
+            *self = Self { now, before: self.now };
+        }
     }
 
     fn settle(&mut self) {
@@ -124,8 +128,8 @@ pub struct Kept {
     /// Why what the target of the requests had was last undone by a share: its launch permission, create volume permission and
     /// grant. AWS doesn't keep this.
     pub undone: [Option<Undone>; 3],
-    /// What of this was given by a rule with `onAvailable`. AWS doesn't keep this.
-    pub by_rule: [bool; 3],
+    /// What is noted of invocations that were disturbed. AWS doesn't keep this.
+    pub killed: Killed,
     /// What an invocation told of a share that was not made, before it was sent again. AWS doesn't keep this.
     pub was_told: bool,
     /// Whether what it told was that the share is incomplete.

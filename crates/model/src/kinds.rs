@@ -173,6 +173,18 @@ impl Kind {
         !self.takes_away() && !matches!(self, Self::Expire | Self::Repair)
     }
 
+    /// Whether it is the hint of the record of a share that waits for a copy, or EC2's event of that copy.
+    pub fn is_hint(self) -> bool {
+        use Kind::{Copied, LastTick, LateTick, Tick, TickOfApproved, TickOfBoth};
+        matches!(self, Tick | TickOfBoth | LateTick | LastTick | TickOfApproved | Copied)
+    }
+
+    /// Whether it carries out an approval.
+    pub fn approves(self) -> bool {
+        use Kind::{Approve, ApproveCopy, ApproveToo, CarryOn, CarryOnCopy, LateCarryOn};
+        matches!(self, Approve | ApproveToo | ApproveCopy | CarryOn | LateCarryOn | CarryOnCopy)
+    }
+
     /// Whether somebody asks for a share to be taken back.
     pub fn takes_away(self) -> bool {
         matches!(self, Self::Revoke | Self::Reset | Self::RevokeCopy | Self::RevokeCopyById | Self::ResetCopy)

@@ -6,7 +6,7 @@ use sharing::{
 };
 
 use crate::{
-    kept::{Ending, Kept, Shared, Undone},
+    kept::{Ending, Kept, Shared, Undone, had_by_target},
     kinds::{Actor, Kind},
     rules::{
         End, Taken,
@@ -14,8 +14,8 @@ use crate::{
         copies::{GIVEN, NOBODY_WAITS, TWO_COPIES, UNDONE, UNTOLD},
         image::{MISSING, REMOVED_FIRST, UNRECORDED},
     },
-    scenes::{Before, Scene},
-    script::{Ended, Pools, Stands},
+    scenes::Scene,
+    script::{Answer, Call, Ended, Pools, Stands},
     world::{ONE, SLOTS},
 };
 
@@ -85,22 +85,24 @@ impl Exception {
 }
 
 /// What is known not to hold. If several explain the same, the first counts.
-pub static EXCEPTIONS: [Exception; 20] = [
+pub static EXCEPTIONS: [Exception; 21] = [
     Exception::at_end(
         1,
         "A rule with `onAvailable` whose invocation is killed after its launch permission, while a revoke or a reset deletes \
          its record.",
         &UNRECORDED,
-        |broken| broken.is_crossed() && broken.is_by_rule(),
+        |broken| broken.scene.has(Kind::takes_away) && broken.gave_it(|actor, _| actor.kind == Kind::Available),
     ),
     Exception::at_end(
         2,
         "A reset that is killed after it has deleted a record, while a share adds a create volume permission.",
         &[UNRECORDED[1]],
-        |broken| broken.is_crossed() && broken.end.may_lag && broken.scene.has(|kind| kind == Kind::Reset),
+        |broken| broken.end.kept.killed.is_missed,
     ),
     Exception::at_end(3, "Two hints that cross, at one call.", &[UNDONE], |broken| broken.is_overtaken()),
-    Exception::at_step(4, "Two copies, if a copy fails at once.", &[TWO_COPIES], |_| true),
+    Exception::at_step(4, "Two copies, if a copy fails at once.", &[TWO_COPIES], |broken| {
+        broken.after.killed.is_failed_at_once
+    }),
     Exception::at_end(5, "A copy for which nobody waits any more.", &[UNDONE, NOBODY_WAITS], |broken| {
         broken.is_given_up_late()
     }),
@@ -108,16 +110,22 @@ pub static EXCEPTIONS: [Exception; 20] = [
         6,
         "A hint that is killed before its second look, while a revoke deletes its record.",
         &[GIVEN],
-        |broken| broken.end.is_crashed && !broken.is_left_of_a_copy_that_is_gone(),
+        |broken| {
+            let has = had_by_target(broken.after());
+            let by_hint = |actor: u8| broken.scene.actors[usize::from(actor)].kind.is_hint();
+            has.into_iter().zip(broken.end.kept.killed.gave).all(|(has, gave)| !has || gave.is_some_and(by_hint))
+        },
     ),
     Exception::at_end(7, "A revoke at whose last look EC2 still describes the copy as pending.", &[GIVEN], |broken| {
-        broken.end.may_lag
+        broken.end.kept.killed.is_seen_late
     }),
     Exception::at_end(8, "A share whose outcome is not published.", &[UNTOLD, ASK_LOST], |broken| {
-        broken.end.is_crashed
+        broken.end.kept.killed.is_unheard
     }),
-    Exception::at_step(9, "An approved share that is made again after a revoke.", &[GIVEN_AGAIN], |_| true)
-        .or_at_end(&[GIVEN_AGAIN], |_| true),
+    Exception::at_step(9, "An approved share that is made again after a revoke.", &[GIVEN_AGAIN], |broken| {
+        broken.after.killed.is_approved
+    })
+    .or_at_end(&[GIVEN_AGAIN], |broken| broken.end.kept.killed.is_approved),
     Exception::at_end(
         10,
         "A hint that gives a share up, while another finds that the copy has just become available.",
@@ -137,27 +145,23 @@ pub static EXCEPTIONS: [Exception; 20] = [
         14,
         "An image that is deregistered while a revoke and a share of it overlap.",
         &UNRECORDED,
-        |broken| {
-            let is_unfinished = broken.end.ended.iter().any(|ended| ended.result == Status::Incomplete);
-            broken.is_gone() && !broken.scene.is_alone() && is_unfinished
-        },
+        |broken| broken.is_gone() && !broken.scene.is_alone() && broken.is_removal_refused(),
     ),
     Exception::at_end(15, "Two hints of which one is sent again.", &[UNDONE], |broken| {
         let is_ended = broken.is_lost(Ending::FoundNothing) || broken.is_lost(Ending::GivenUp);
-        !broken.end.is_undisturbed && broken.cannot_launch() && is_ended
+        broken.end.kept.killed.is_made && broken.cannot_launch() && is_ended
     }),
     Exception::at_end(16, "A late share and the last hint, after a crash.", &[UNDONE], |broken| {
-        broken.end.is_crashed && broken.is_lost(Ending::Replaced)
+        broken.end.kept.killed.is_replaced && broken.is_lost(Ending::Replaced)
     }),
     Exception::at_step(17, "A share that can't read its record again.", &[REMOVED_FIRST], |broken| {
         let is_grant = broken.taken.step(broken.pools).is_some_and(|step| matches!(*step, Step::RevokeGrant { .. }));
-        let unread = broken.taken.unread;
-        is_grant && !broken.scene.actors[broken.taken.actor].kind.takes_away() && unread.lacks_a_record()
+        let (kind, unread) = (broken.scene.actors[broken.taken.actor].kind, broken.taken.unread);
+        is_grant && kind.shares() && unread.lacks_a_record() && unread.lacks_grants()
     })
     .or_at_end(&[MISSING, UNDONE, UNTOLD], |broken| broken.is_undone_unread()),
     Exception::at_end(18, "A revoke that can't list the grants again.", &[UNRECORDED[2]], |broken| {
-        let took = |(actor, ended): (&Actor, &Ended)| actor.kind.takes_away() && ended.result == Status::Incomplete;
-        broken.end.is_unread && broken.actors().any(took)
+        broken.took(|call, answer| *call == Call::Grants && matches!(answer, Answer::Failed | Answer::Refused))
     }),
     Exception::at_end(
         19,
@@ -169,28 +173,45 @@ pub static EXCEPTIONS: [Exception; 20] = [
         },
     ),
     Exception::at_end(20, "A share that is killed, and sent again only when it would end.", &UNRECORDED, |broken| {
-        broken.is_crossed() && broken.is_refused_as_late()
+        broken.scene.has(Kind::takes_away) && broken.gave_it(|actor, ended| actor.kind.gives() && is_too_late(ended))
+    }),
+    Exception::at_end(21, "A hint that is killed while it undoes a share.", &[UNTOLD], |broken| {
+        broken.end.kept.killed.is_undoing
     }),
 ];
 
 impl BrokenAtEnd<'_> {
-    fn actors(&self) -> impl Iterator<Item = (&Actor, &Ended)> {
-        self.scene.actors.iter().zip(self.end.ended.iter().map(|ended| &**ended))
-    }
-
     /// What AWS keeps after the hints.
     fn after(&self) -> &Kept {
         &self.end.aftermath.kept
     }
 
-    /// Whether an invocation was killed, and something is taken away.
-    fn is_crossed(&self) -> bool {
-        self.end.is_crashed && self.scene.has(Kind::takes_away)
+    /// Whether what has no record was given by such an invocation, which was killed.
+    fn gave_it(&self, is_it: impl Fn(&Actor, &Ended) -> bool) -> bool {
+        let place = UNRECORDED.iter().position(|what| *what == self.what);
+        let gave = place.and_then(|place| self.end.kept.killed.gave[place]).map(usize::from);
+        gave.is_some_and(|actor| is_it(&self.scene.actors[actor], &self.end.ended[actor]))
     }
 
-    /// Whether what has no record was given by a rule with `onAvailable`.
-    fn is_by_rule(&self) -> bool {
-        UNRECORDED.iter().zip(self.end.kept.by_rule).any(|(what, is_by_rule)| *what == self.what && is_by_rule)
+    /// Whether something that takes back is incomplete, and got such an answer.
+    fn took(&self, is_it: fn(&Call, &Answer) -> bool) -> bool {
+        let kinds = self.scene.actors.iter().map(|actor| actor.kind);
+        let mut each = kinds.zip(self.end.ended).zip(self.end.answers);
+        each.any(|((kind, ended), answers)| {
+            let is_incomplete = kind.takes_away() && ended.result == Status::Incomplete;
+            is_incomplete && answers.to(|_| true).any(|(call, answer)| is_it(call, answer))
+        })
+    }
+
+    /// Whether EC2 has refused to remove a launch permission.
+    fn is_removal_refused(&self) -> bool {
+        let is_removal = |call: &Call| {
+            let Call::Write { step, .. } = call else { return false };
+            let step = self.end.pools.steps.get(*step);
+            matches!(*step, Step::RemoveLaunchPermissions { .. } | Step::ResetLaunchPermissions { .. })
+        };
+        let mut each = self.end.answers.iter().flat_map(|answers| answers.to(is_removal));
+        each.any(|(_, answer)| *answer == Answer::Refused)
     }
 
     /// Whether the image is gone that has something without a record.
@@ -198,12 +219,6 @@ impl BrokenAtEnd<'_> {
         let place = UNRECORDED.iter().position(|what| *what == self.what);
         let has = |image: &&Shared| place.is_some_and(|place| image.must_expire[place] & ONE != 0);
         self.end.kept.images.iter().filter(has).all(|image| image.stands.now == Stands::Gone)
-    }
-
-    fn is_refused_as_late(&self) -> bool {
-        // "less than 5 minutes ahead" is what a malformed request says.
-        let codes = [RefusalCode::ShareEnding, RefusalCode::MalformedRequest];
-        self.end.ended.iter().any(|ended| ended.refusals.iter().any(|code| codes.contains(code)))
     }
 
     /// Whether something is missing, and a hint that did not find its record any more has undone all of it. The record was
@@ -227,19 +242,17 @@ impl BrokenAtEnd<'_> {
     /// Whether another hint has found nothing to write just before the second look of one; or has found what a request has
     /// made, so that it need not delete the record just before that look.
     fn is_overtaken(&self) -> bool {
-        let is_by_two = self.scene.actors.len() > 2 && self.cannot_launch();
+        let is_by_two = self.scene.actors.len() > 2 && self.scene.has(Kind::gives) && self.cannot_launch();
         (self.end.kept.is_overtaken || is_by_two) && self.is_lost(Ending::FoundNothing)
     }
 
     fn is_given_up_late(&self) -> bool {
-        let failed = |image: &&Shared| image.stands.now == Stands::Failed;
-        let failed_before = usize::from(self.scene.before == Before::Failed);
-        let has_failed = self.after().images.iter().filter(failed).count() > failed_before;
+        let kept = self.end.kept;
         if self.what == UNDONE {
-            return self.end.kept.is_given_up_late && self.is_lost(Ending::GivenUp);
+            return kept.is_given_up_late && self.is_lost(Ending::GivenUp);
         }
         // A copy failed while its request still looked whether it was there, and its hint was told so.
-        self.end.kept.is_given_up_late || has_failed && self.is_told(Status::Failed)
+        kept.is_given_up_late || kept.killed.is_failed_at_once && self.is_told(Status::Failed)
     }
 
     /// Whether nobody has access, and who asked knows that the share was given up, or refused by what has changed meanwhile.
@@ -266,6 +279,13 @@ impl BrokenAtEnd<'_> {
         let is_partly = || self.end.is_lost_by(is_unread) && !self.is_lost(Ending::GivenUp);
         is_undone || self.what == UNDONE && self.cannot_launch() && is_partly()
     }
+}
+
+/// Whether it was refused because its expiry time was too near.
+fn is_too_late(ended: &Ended) -> bool {
+    // "less than 5 minutes ahead" is what a malformed request says.
+    let codes = [RefusalCode::ShareEnding, RefusalCode::MalformedRequest];
+    ended.refusals.iter().any(|code| codes.contains(code))
 }
 
 /// Whether something was undone for such a reason.

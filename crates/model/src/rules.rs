@@ -13,7 +13,7 @@ use crate::{
     kept::{Kept, Undone, had_by_target},
     kinds::Kind,
     scenes::Scene,
-    script::{Call, Ended, Pools, Told, Unread},
+    script::{Answers, Call, Ended, Pools, Told, Unread},
     world::{self, ONE, SLOTS},
 };
 
@@ -51,16 +51,14 @@ pub struct End<'e> {
     pub kept: &'e Kept,
     /// How each invocation has ended.
     pub ended: &'e [Rc<Ended>],
+    /// The answers that it got.
+    pub answers: &'e [&'e Answers],
     /// How it ends after the hints.
     pub aftermath: &'e Aftermath,
     /// Whether no invocation was killed, and no write and no read failed.
     pub is_undisturbed: bool,
-    /// Whether an invocation was killed or a write failed.
-    pub is_crashed: bool,
-    /// Whether a read has failed.
-    pub is_unread: bool,
-    /// Whether reads of EC2 may lag.
-    pub may_lag: bool,
+    /// What is kept once.
+    pub pools: &'e Pools,
 }
 
 impl End<'_> {
@@ -117,8 +115,8 @@ impl Scene {
     }
 
     /// What is wrong when everything has ended.
-    pub fn check_end(&self, end: &End<'_>, pools: &Pools) -> Vec<&'static str> {
-        let mut broken = Broken::default();
+    pub fn check_end(&self, end: &End<'_>) -> Vec<&'static str> {
+        let (mut broken, pools) = (Broken::default(), end.pools);
         image::check_records(end.kept, pools, &mut broken);
         if self.before.is_about_both() {
             self.check_end_of_approved_copies(end, pools, &mut broken);

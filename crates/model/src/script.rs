@@ -248,6 +248,14 @@ impl Answers {
         self.0.iter().filter(move |(call, _)| is_it(call)).map(|(call, answer)| (call, answer))
     }
 
+    /// The steps of writes that are done, as far as is known.
+    pub fn steps_done<'s>(&'s self, pools: &'s Pools) -> impl Iterator<Item = Rc<Step>> + 's {
+        self.0.iter().filter_map(|(call, answer)| match (call, answer) {
+            (Call::Write { step, .. }, Answer::Done(_)) => Some(pools.steps.get(*step)),
+            _ => None,
+        })
+    }
+
     /// The place of the clock at the beginning.
     pub fn began(&self) -> Option<u8> {
         self.0.iter().find_map(|(_, answer)| if let Answer::Began(place, ..) = answer { Some(*place) } else { None })

@@ -31,7 +31,6 @@ pub fn note_undoing(
     let (had, has) = (had_by_target(before), had_by_target(after));
     for place in (0..3).filter(|place| had[*place] != has[*place]) {
         after.undone[place] = why.filter(|_| had[place]);
-        after.by_rule[place] = has[place] && kind == Kind::Available;
     }
 }
 

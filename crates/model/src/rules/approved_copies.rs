@@ -11,7 +11,7 @@ use crate::{
     kept::Kept,
     kinds::Kind,
     scenes::{Before, Scene},
-    script::{Call, Pools},
+    script::{Call, Pools, Stands},
     world::{ONE, SLOTS, TWO},
 };
 
@@ -55,7 +55,9 @@ impl Scene {
         broken.rule(!is_taken || (1..SLOTS).all(|slot| kept.has_nothing(slot, ONE)), GIVEN);
         let is_waiting = !asks_left(kept, pools).is_empty();
         let is_made = (1..SLOTS).any(|slot| kept.has_all(slot, ONE));
-        let is_known = is_waiting || is_made || end.told().next().is_some() || self.has(Kind::takes_away);
+        let may_be_gone =
+            self.has(Kind::takes_away) || kept.images.iter().any(|image| image.stands.now == Stands::Gone);
+        let is_known = is_waiting || is_made || end.told().next().is_some() || may_be_gone;
         broken.rule(self.before == Before::NoCopyAsked || is_known, UNTOLD);
     }
 }
