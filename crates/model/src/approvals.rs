@@ -14,6 +14,7 @@ use sharing::{
 use crate::{
     desk::{Came, Desk, Stopped, caught, end, end_both, hinted, of_ask},
     invocation::{Invocation, Pursued},
+    planted::Planted,
     pursue::pursue,
     script::{Asked, read},
     world,
@@ -34,7 +35,9 @@ pub fn lapse(invocation: &Invocation<'_, '_>, name: &AskName) -> Asked<Outcome> 
     let desk = Desk { invocation };
     let outcome = nothing(invocation);
     match read(desk.read_ask(name))? {
-        Ok(Some(ask)) if decide::may_lapse(&ask, invocation.now) => desk.let_lapse(&ask, outcome),
+        Ok(Some(ask)) if decide::may_lapse(&ask, invocation.now) || invocation.planted == Planted::Early => {
+            desk.let_lapse(&ask, outcome)
+        }
         Ok(_) => Ok(outcome),
         Err(failure) => Ok(Stopped::Failed(failure).hinted(outcome)),
     }

@@ -9,12 +9,16 @@ use sharing::{
     domain::ExpiryName,
     outcome::{Outcome, Status},
     records::{Record, RecordName},
+    report,
     request::Request,
 };
+
+use time::Duration;
 
 use crate::{
     act::act,
     invocation::{Invocation, Pursued, of_request},
+    planted::Planted,
     pursue::pursue,
     reading::{observe, read_record},
     script::{Asked, read},
@@ -29,7 +33,8 @@ pub fn expire(invocation: &Invocation<'_, '_>, name: &ExpiryName) -> Asked<Optio
         Ok(_) => return Ok(None),
         Err(failure) => return Ok(Some(Pursued::failed(Outcome::new(invocation.id, Status::Completed), failure))),
     };
-    let Ok(request) = decide::due(&expiry, invocation.now, false) else { return Ok(None) };
+    let early = if invocation.planted == Planted::Early { Duration::days(1) } else { Duration::ZERO };
+    let Ok(request) = decide::due(&expiry, invocation.now + early, false) else { return Ok(None) };
     let nobody = Allowlist { accounts: BTreeMap::new(), rules: Vec::new() };
     let case = world::case(&request, Authority::Expiry(&expiry), &nobody, invocation.id, invocation.now);
     Ok(Some(pursue(invocation, &case, of_request(&case))?))
@@ -46,9 +51,12 @@ pub fn repair(invocation: &Invocation<'_, '_>, case: &Case<'_>) -> Asked<Vec<Pur
     };
     let mut decisions = decide::decide(case, &facts, &judgements).expect("there is time");
     let surveyed = Surveyed::new(case, &facts, &mut decisions);
-    let mut total = vec![act(invocation, case, &facts, decisions, of_request(case))?];
-    for name in &surveyed.overdue {
-        total.extend(expire(invocation, name)?);
+    let mut done = act(invocation, case, &facts, decisions, of_request(case))?;
+    let mut expired = Vec::new();
+    for name in surveyed.overdue.iter().filter(|_| invocation.planted != Planted::NothingOverdue) {
+        expired.extend(expire(invocation, name)?);
     }
-    Ok(total)
+    done.failures.extend(surveyed.unread.iter().cloned());
+    done.outcome = report::surveyed(done.outcome, surveyed);
+    Ok(std::iter::once(done).chain(expired).collect())
 }

@@ -6,18 +6,13 @@ use std::{
     rc::Rc,
 };
 
-use sharing::{
-    facts::Failure,
-    outcome::{ErrorCode, Status},
-    plan::Step,
-    records::RecordName,
-};
+use sharing::{facts::Failure, outcome::ErrorCode, plan::Step, records::RecordName};
 
 use crate::{
     hashing::QuickMap,
     invocation::Trigger,
     invoke::invoke,
-    kept::{Event, Kept, Lag},
+    kept::{Event, Kept, Lag, Shared},
     killing::Killed,
     kinds::{Actor, Whose},
     known::{BrokenByStep, Exception},
@@ -373,8 +368,8 @@ impl Run<'_> {
     fn check_step(&self, from: &State, to: &State, label: &Label) -> Vec<(&'static str, Option<&'static Exception>)> {
         let Label::Calls(actor, call, _) = label else { return Vec::new() };
         let (before, after) = (self.kept(from), self.kept(to));
-        let (pools, unread) = (&self.explorer.pools, &self.tree(*actor).node(from.at[*actor]).unread);
-        let taken = Taken { actor: *actor, call, unread };
+        let (pools, Node { unread, answers, .. }) = (&self.explorer.pools, self.tree(*actor).node(from.at[*actor]));
+        let taken = Taken { actor: *actor, call, unread, answers };
         let why = |what| Exception::of_step(what, &BrokenByStep { scene: self.scene, taken, after, pools });
         self.scene.check_step(taken, before, after, pools).into_iter().map(|what| (what, why(what))).collect()
     }
@@ -473,11 +468,10 @@ impl Run<'_> {
                 after.was_undone |= told.is_undone();
             }
             let Node { answers, unread, .. } = self.tree(actor).node(at);
-            let taken = Taken { actor, call: &answered.0, unread };
+            let taken = Taken { actor, call: &answered.0, unread, answers };
             let (kind, pools) = (self.scene.actors[actor].kind, &self.explorer.pools);
-            note_undoing(kind, (&taken, answers), (&kept, &mut after), pools);
-            let noted = (&taken, &answered.1, answers);
-            Killed::note_call(kind, noted, (&kept, &mut after), (pools, ended.is_some()));
+            note_undoing(kind, &taken, (&kept, &mut after), pools);
+            Killed::note_call(kind, (&taken, &answered.1), (&kept, &mut after), (pools, ended.is_some()));
             after.is_overtaken |= self.is_overtaking(state, actor, &answered.0);
             after.is_given_up_late |= self.is_giving_up_late(state, actor, &answered.0);
             let (kept, owed) = (self.explorer.place(after), state.owed & !(1 << actor));
@@ -488,21 +482,24 @@ impl Run<'_> {
         }
     }
 
-    /// Whether this call deletes the record of a share after another request was accepted, or a record that is another one than
-    /// was read.
+    /// Whether this call deletes the record of a share while a copy is there that the hint did not see, or a record that is
+    /// another one than was read.
     fn is_giving_up_late(&self, state: &State, actor: usize, call: &Call) -> bool {
         let Call::Write { step, .. } = call else { return false };
         let Step::DeleteCopyRecord { name, .. } = &*self.explorer.pools.steps.get(*step) else { return false };
         let name = self.explorer.pools.names.put(&name.to_string());
-        let Some(there) = self.kept(state).schedules.get(&name) else { return false };
+        let kept = self.kept(state);
+        let Some(there) = kept.schedules.get(&name) else { return false };
         let answers = &self.tree(actor).node(state.at[actor]).answers;
         let mut read = answers.to(|call| *call == Call::Schedule(name)).map(|(_, answer)| answer);
         let is_another = !read.any(|answer| matches!(answer, Answer::Schedule(Some(read)) if read == there));
-        let is_accepted = |ended: &Ended| ended.result == Status::Accepted;
-        let mut others = (0..self.scene.actors.len()).filter(|other| *other != actor);
-        is_another
-            || others
-                .any(|other| self.tree(other).node(state.at[other]).next.as_ref().is_ok_and(|ended| is_accepted(ended)))
+        let has_read = |slot: usize| {
+            let seen = answers.to(|call| *call == Call::Copies).map(|(_, answer)| answer).last();
+            seen.is_some_and(|answer| matches!(answer, Answer::Copies(seen) if seen[slot].0.is_live()))
+        };
+        let is_there = |(_, image): &(usize, &Shared)| image.stands.now.is_live();
+        let is_hint = self.scene.actors[actor].kind.is_hint();
+        is_another || is_hint && kept.images.iter().enumerate().filter(is_there).any(|(slot, _)| !has_read(slot))
     }
 
     /// Whether this call deletes the record that another hint is about to look at again.

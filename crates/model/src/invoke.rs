@@ -29,13 +29,15 @@ pub fn invoke(
         Answer::Began(place, is_withdrawn, may_go) => (place, is_withdrawn, may_go),
         answer => panic!("not an answer to that: {answer:?}"),
     };
-    let (allowlist, now) = (allowlists.get(is_withdrawn), world::time_at(began));
+    let is_old = planted == Planted::OldAllowlist && matches!(trigger, Trigger::Due(_) | Trigger::Copied(_));
+    let (allowlist, now) = (allowlists.get(is_withdrawn && !is_old), world::time_at(began));
     let ended = begin(&Invocation { script, id, allowlist, now, may_go, planted }, trigger)?;
     let nothing = Ended {
         result: Status::Completed,
         refusals: Vec::new(),
         began,
         for_good: None,
+        is_warning: false,
         failures: Vec::new(),
         told: Vec::new(),
     };
@@ -90,6 +92,7 @@ fn absorb(mut total: Ended, Pursued { outcome, failures, for_good, .. }: Pursued
     }
     total.told.extend(outcome.decided.iter().map(Told::of));
     total.result = total.result.max(outcome.result);
+    total.is_warning |= !outcome.warnings.is_empty();
     total.refusals.extend(outcome.refusals.iter().map(|refusal| refusal.code));
     total.failures.extend(failures);
     Ended { for_good, ..total }

@@ -23,6 +23,8 @@ pub struct Killed {
     pub is_undoing: bool,
     /// Whether an approval was killed after it had made the share, and before it deleted the decision.
     pub is_approved: bool,
+    /// Whether an invocation was killed after it had begun a copy.
+    pub is_begun: bool,
     /// Whether a request for a share was killed after it had deleted the record of an earlier one.
     pub is_replaced: bool,
     /// Whether the record of a share or an ask was deleted by an invocation that was killed after that, did not get the answer,
@@ -61,6 +63,7 @@ impl Killed {
         killed.is_undoing |= kind.is_hint() && done.iter().any(|step| !step.removes().is_empty() && !is_ending(step));
         let is_decision = |step: &Step| matches!(step, Step::DeleteApproval(RecordName::Decision(_)));
         killed.is_approved |= kind.approves() && gave(0) && !done.iter().any(|step| is_decision(step));
+        killed.is_begun |= answers.to(|_| true).any(|(_, answer)| matches!(answer, Answer::Begun(_)));
         killed.is_unheard |= killed.ending & bit != 0;
         killed.is_replaced |= killed.ending & bit != 0 && kind.gives();
         killed.ending &= !bit;
@@ -80,7 +83,7 @@ impl Killed {
     /// Notes what this call means, and whether the invocation has ended with it.
     pub fn note_call(
         kind: Kind,
-        (taken, answer, answers): (&Taken<'_>, &Answer, &Answers),
+        (taken, answer): (&Taken<'_>, &Answer),
         (before, after): (&Kept, &mut Kept),
         (pools, has_ended): (&Pools, bool),
     ) {
@@ -105,7 +108,7 @@ impl Killed {
                 let is_late = |(image, (stands, _)): (&crate::kept::Shared, &(Stands, _))| {
                     image.stands.now == Stands::Available && *stands == Stands::Pending
                 };
-                let has_deleted = answers.steps_done(pools).any(|step| is_ending(&step));
+                let has_deleted = taken.answers.steps_done(pools).any(|step| is_ending(&step));
                 killed.is_seen_late |= has_deleted && images.iter().zip(seen).any(is_late);
             }
             _ => {}

@@ -29,6 +29,8 @@ pub enum Kind {
     Reset,
     /// The hint of the first expiry.
     Expire,
+    /// The same, which may come before it is due.
+    EarlyExpire,
     /// A rule with `onAvailable`.
     Available,
     /// A repair.
@@ -69,6 +71,8 @@ pub enum Kind {
     Reject,
     /// The hint of an ask whose time is over.
     Lapse,
+    /// The same, which may come before that.
+    EarlyLapse,
     /// A hint of a decision.
     CarryOn,
     /// The last of these hints.
@@ -87,6 +91,9 @@ pub enum Kind {
 
 /// The place of the clock from which the first share may expire.
 pub const EXPIRING: u8 = 2;
+
+/// The place of the clock from which an ask may be given up.
+const LAPSING: u8 = 6;
 
 impl Kind {
     /// Every kind that is about the image.
@@ -168,9 +175,23 @@ impl Kind {
         )
     }
 
+    /// Whether it takes back what is due.
+    pub fn ends_overdue(self) -> bool {
+        matches!(self, Self::Expire | Self::EarlyExpire | Self::Repair)
+    }
+
+    /// The place of the clock before which it changes nothing.
+    pub fn due(self) -> u8 {
+        match self {
+            Self::Expire | Self::EarlyExpire => EXPIRING,
+            Self::Lapse | Self::EarlyLapse => LAPSING,
+            _ => 0,
+        }
+    }
+
     /// Whether it makes shares: somebody asks for one, or one waits.
     pub fn shares(self) -> bool {
-        !self.takes_away() && !matches!(self, Self::Expire | Self::Repair)
+        !self.takes_away() && !self.ends_overdue()
     }
 
     /// Whether it is the hint of the record of a share that waits for a copy, or EC2's event of that copy.
@@ -199,6 +220,7 @@ impl Kind {
             Self::Revoke => "revoke",
             Self::Reset => "reset",
             Self::Expire => "expire 1",
+            Self::EarlyExpire => "early expire 1",
             Self::Available => "available",
             Self::Repair => "repair",
             Self::ShareCopy => "share copy",
@@ -219,6 +241,7 @@ impl Kind {
             Self::ApproveToo => "approve too",
             Self::Reject => "reject",
             Self::Lapse => "lapse",
+            Self::EarlyLapse => "early lapse",
             Self::CarryOn => "carry on",
             Self::LateCarryOn => "late carry on",
             Self::AskForCopy => "ask for copy",
@@ -243,7 +266,7 @@ impl Kind {
             Self::Renew => share(Some(world::second_end())),
             Self::Revoke => portal(request(Action::Revoke, |_| {})),
             Self::Reset => portal(request(Action::Reset, |_| {})),
-            Self::Expire => Trigger::Due(RecordName::Expiry(world::first_record().name)),
+            Self::Expire | Self::EarlyExpire => Trigger::Due(RecordName::Expiry(world::first_record().name)),
             Self::Available => Trigger::Available,
             Self::Repair => portal(request(Action::Repair, |request| request.image_ids.clear())),
             Self::ShareCopy | Self::LateShareCopy => portal(share_copy(ONE, None)),
@@ -264,7 +287,7 @@ impl Kind {
             Self::RejectCopy => answer(&asked_for_copy(), Action::Reject, CLEO),
             Self::CarryOnCopy => Trigger::Due(RecordName::Decision(asked_for_copy().name.decision())),
             Self::TickOfApproved => Trigger::Due(RecordName::Copy(approved_and_waiting().name)),
-            Self::Lapse => Trigger::Due(RecordName::Ask(asked().name)),
+            Self::Lapse | Self::EarlyLapse => Trigger::Due(RecordName::Ask(asked().name)),
             Self::CarryOn | Self::LateCarryOn => Trigger::Due(RecordName::Decision(asked().name.decision())),
         }
     }
@@ -274,11 +297,10 @@ impl Kind {
     fn not_before(self) -> u8 {
         match self {
             Self::LateTick | Self::LateShareCopy => 1,
-            Self::Expire => EXPIRING,
+            Self::Expire | Self::Lapse => self.due(),
             Self::Repair => 3,
             Self::LastTick => 4,
             Self::LateCarryOn => 5,
-            Self::Lapse => 6,
             Self::LateAsk => 7,
             _ => 0,
         }

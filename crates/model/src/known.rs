@@ -11,7 +11,7 @@ use crate::{
     rules::{
         End, Taken,
         approvals::{ASK_LOST, GIVEN_AGAIN},
-        copies::{GIVEN, NOBODY_WAITS, TWO_COPIES, UNDONE, UNTOLD},
+        copies::{GIVEN, NOBODY_WAITS, OTHER_UNTOLD, TWO_COPIES, UNDONE, UNTOLD},
         image::{MISSING, REMOVED_FIRST, UNRECORDED},
     },
     scenes::Scene,
@@ -85,7 +85,7 @@ impl Exception {
 }
 
 /// What is known not to hold. If several explain the same, the first counts.
-pub static EXCEPTIONS: [Exception; 21] = [
+pub static EXCEPTIONS: [Exception; 22] = [
     Exception::at_end(
         1,
         "A rule with `onAvailable` whose invocation is killed after its launch permission, while a revoke or a reset deletes \
@@ -119,7 +119,7 @@ pub static EXCEPTIONS: [Exception; 21] = [
     Exception::at_end(7, "A revoke at whose last look EC2 still describes the copy as pending.", &[GIVEN], |broken| {
         broken.end.kept.killed.is_seen_late
     }),
-    Exception::at_end(8, "A share whose outcome is not published.", &[UNTOLD, ASK_LOST], |broken| {
+    Exception::at_end(8, "A share whose outcome is not published.", &[UNTOLD, OTHER_UNTOLD, ASK_LOST], |broken| {
         broken.end.kept.killed.is_unheard
     }),
     Exception::at_step(9, "An approved share that is made again after a revoke.", &[GIVEN_AGAIN], |broken| {
@@ -133,7 +133,8 @@ pub static EXCEPTIONS: [Exception; 21] = [
         |broken| broken.is_given_up_meanwhile(),
     ),
     Exception::at_end(11, "A copy whose source is deregistered while it is pending.", &[NOBODY_WAITS], |broken| {
-        broken.end.kept.is_source_gone && broken.is_refused(RefusalCode::ImageNotFound)
+        let Kept { is_source_gone, killed, .. } = broken.end.kept;
+        *is_source_gone && (broken.is_refused(RefusalCode::ImageNotFound) || killed.is_unheard)
     }),
     Exception::at_end(12, "A copy that somebody deregisters while a hint shares it.", &[UNDONE], |broken| {
         broken.is_left_of_a_copy_that_is_gone()
@@ -175,9 +176,22 @@ pub static EXCEPTIONS: [Exception; 21] = [
     Exception::at_end(20, "A share that is killed, and sent again only when it would end.", &UNRECORDED, |broken| {
         broken.scene.has(Kind::takes_away) && broken.gave_it(|actor, ended| actor.kind.gives() && is_too_late(ended))
     }),
-    Exception::at_end(21, "A hint that is killed while it undoes a share.", &[UNTOLD], |broken| {
-        broken.end.kept.killed.is_undoing
-    }),
+    Exception::at_end(
+        21,
+        "A hint that is killed while it undoes a share.",
+        &[UNTOLD, OTHER_UNTOLD, NOBODY_WAITS],
+        |broken| broken.end.kept.killed.is_undoing,
+    ),
+    Exception::at_end(
+        22,
+        "A request that is killed after it has begun a copy, and refused when it is sent again.",
+        &[NOBODY_WAITS],
+        |broken| {
+            let mut copies =
+                broken.end.answers.iter().flat_map(|answers| answers.to(|call| matches!(call, Call::CopyImage { .. })));
+            broken.end.kept.killed.is_begun && copies.any(|(_, answer)| *answer == Answer::Refused)
+        },
+    ),
 ];
 
 impl BrokenAtEnd<'_> {
@@ -252,7 +266,7 @@ impl BrokenAtEnd<'_> {
             return kept.is_given_up_late && self.is_lost(Ending::GivenUp);
         }
         // A copy failed while its request still looked whether it was there, and its hint was told so.
-        kept.is_given_up_late || kept.killed.is_failed_at_once && self.is_told(Status::Failed)
+        kept.is_given_up_late || !kept.killed.is_begun && kept.killed.is_failed_at_once && self.is_told(Status::Failed)
     }
 
     /// Whether nobody has access, and who asked knows that the share was given up, or refused by what has changed meanwhile.

@@ -23,7 +23,8 @@ use model::{
     planted::Planted,
     scenes::Scene,
     sets::{
-        approvals, approvals_of_one_that_may_go, approved_copies, copies, deregistrations, expiries, few_copies, scenes,
+        approvals, approvals_of_one_that_may_go, approved_copies, copies, deregistrations, early, expiries, few_copies,
+        scenes,
     },
 };
 
@@ -43,6 +44,7 @@ enum About {
     TheImage,
     AnImageThatMayGo,
     Expiries,
+    Early,
     Copies,
     FewCopies,
     Approvals,
@@ -56,6 +58,7 @@ impl About {
             Self::TheImage => scenes(size).collect(),
             Self::AnImageThatMayGo => deregistrations(size).collect(),
             Self::Expiries => expiries(size).collect(),
+            Self::Early => early().collect(),
             Self::FewCopies => few_copies(size).collect(),
             Self::Copies => copies(size).collect(),
             Self::ApprovedCopies => approved_copies(size).collect(),
@@ -67,7 +70,7 @@ impl About {
 
 /// What the invocations are about, how many run at once, what may go wrong, and the exceptions of docs/reliability.md that are
 /// found: no others may be, and each of these must.
-const PARTS: [(About, usize, Limits, &[u8]); 27] = [
+const PARTS: [(About, usize, Limits, &[u8]); 28] = [
     (About::TheImage, 1, Limits { crashes: 2, faults: 2, lag: Lag { ec2: true, kms: true }, ..QUIET }, &[]),
     (About::TheImage, 2, LATE, &[]),
     (About::TheImage, 2, Limits { crashes: 1, ..QUIET }, &[1]),
@@ -77,11 +80,11 @@ const PARTS: [(About, usize, Limits, &[u8]); 27] = [
         About::Copies,
         1,
         Limits { crashes: 1, faults: 1, events: 1, lag: Lag { ec2: true, kms: true }, ..SIMPLE },
-        &[4, 8, 11, 12, 13],
+        &[4, 8, 11, 12, 13, 22],
     ),
     (About::Copies, 2, Limits { is_one_by_one: true, ..LATE }, &[3, 5, 7, 10]),
     (About::Copies, 2, Limits { events: 1, ..SIMPLE }, &[3, 4, 5, 10, 11, 12, 13, 14]),
-    (About::Copies, 2, Limits { crashes: 1, ..SIMPLE }, &[3, 5, 6, 10, 15, 16, 21]),
+    (About::Copies, 2, Limits { crashes: 1, ..SIMPLE }, &[3, 5, 6, 8, 10, 15, 16, 21]),
     (About::Approvals, 1, Limits { crashes: 2, faults: 1, lag: Lag { ec2: true, kms: true }, ..QUIET }, &[8]),
     (About::Approvals, 2, LATE, &[]),
     (About::Approvals, 2, Limits { crashes: 1, ..QUIET }, &[8, 9]),
@@ -100,6 +103,7 @@ const PARTS: [(About, usize, Limits, &[u8]); 27] = [
     (About::Expiries, 3, Limits { crashes: 1, ..SIMPLE }, &[1, 20]),
     (About::ApprovalsOfAnImageThatMayGo, 1, Limits { crashes: 1, reads: 1, events: 1, ..QUIET }, &[8]),
     (About::ApprovalsOfAnImageThatMayGo, 2, Limits { events: 1, is_one_by_one: true, ..LATE }, &[]),
+    (About::Early, 2, Limits { crashes: 1, ..QUIET }, &[8]),
 ];
 
 /// The numbers of the parts to explore may be given; otherwise it explores all.

@@ -2,6 +2,8 @@
 
 use sharing::plan::Step;
 
+use crate::world::{self, ONE, TWO};
+
 /// A fault that is planted in an invocation, to show that the explorer finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Planted {
@@ -48,6 +50,16 @@ pub enum Planted {
     SearchedOnly,
     /// A share that relied on another's record does not look whether it is still there.
     NoRecordAgain,
+    /// A hint is carried out a day before its time.
+    Early,
+    /// A repair carries out no expiry that is overdue.
+    NothingOverdue,
+    /// A hint of a share that waits for a copy goes by the allowlist of before.
+    OldAllowlist,
+    /// What takes away from one target also takes the launch permission of the other.
+    TakesAll,
+    /// What takes away keeps the record of an expiry.
+    KeepsRecord,
 }
 
 impl Planted {
@@ -62,6 +74,8 @@ impl Planted {
             Self::LaunchFirst => first(|step| matches!(step, Step::AddLaunchPermissions { .. })),
             Self::CopyFirst => first(|step| matches!(step, Step::CopyImage(_))),
             Self::RecordsFirst => first(|step| matches!(step, Step::DeleteExpiry { .. })),
+            Self::KeepsRecord => steps.into_iter().filter(|step| !matches!(step, Step::DeleteExpiry { .. })).collect(),
+            Self::TakesAll => steps.into_iter().map(from_all).collect(),
             Self::NoClosingRemove => {
                 let last = steps.iter().rposition(|step| matches!(step, Step::DeleteExpiry { .. }));
                 steps.into_iter().take(last.map_or(usize::MAX, |last| last + 1)).collect()
@@ -82,7 +96,19 @@ impl Planted {
             | Self::BlindGrants
             | Self::BlindFacts
             | Self::SearchedOnly
-            | Self::NoRecordAgain => steps,
+            | Self::NoRecordAgain
+            | Self::Early
+            | Self::NothingOverdue
+            | Self::OldAllowlist => steps,
         }
+    }
+}
+
+fn from_all(step: Step) -> Step {
+    match step {
+        Step::RemoveLaunchPermissions { image_id, .. } => {
+            Step::RemoveLaunchPermissions { image_id, targets: world::targets(ONE | TWO) }
+        }
+        step => step,
     }
 }

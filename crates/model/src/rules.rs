@@ -26,6 +26,8 @@ pub struct Taken<'t> {
     pub call: &'t Call,
     /// What the invocation could not read for its request.
     pub unread: &'t Unread,
+    /// The answers that it got before.
+    pub answers: &'t Answers,
 }
 
 impl Taken<'_> {
@@ -97,16 +99,20 @@ impl Scene {
         });
         broken.rule(!is_given_unread, "access is given, and something was not read that it depends on");
         broken.rule(!after.is_harmed, "a grant was revoked that is another image's or nobody's");
+        let is_more = given(after) > given(before) || after.live_copies() > before.live_copies();
+        broken.rule(!is_more || !taken.answers.began_withdrawn(), WITHDRAWN);
         if self.before.is_about_both() {
-            self.check_step_of_approved_copies(taken.call, (before, after), pools, &mut broken);
+            self.check_step_of_approved_copies(taken, (before, after), pools, &mut broken);
         } else if self.before.is_about_copies() {
-            self.check_step_of_copies(taken.call, (before, after), pools, &mut broken);
+            self.check_step_of_copies(taken, (before, after), pools, &mut broken);
         } else {
             self.check_step_of_the_image(taken, (before, after), &mut broken);
         }
         let Some(step) = taken.step(pools) else { return broken.0 };
+        let is_due = taken.answers.began().is_some_and(|began| began >= self.actors[taken.actor].kind.due());
+        broken.rule(is_due, "a hint has changed something before its time");
         if self.before.is_about_approvals() {
-            self.check_step_of_approvals(&step, (before, after), pools, &mut broken);
+            self.check_step_of_approvals(taken, &step, (before, after), pools, &mut broken);
         }
         if self.is_alone() {
             (0..SLOTS).for_each(|slot| image::check_order(&step, slot, (before, after), pools, &mut broken));
@@ -117,6 +123,8 @@ impl Scene {
     /// What is wrong when everything has ended.
     pub fn check_end(&self, end: &End<'_>) -> Vec<&'static str> {
         let (mut broken, pools) = (Broken::default(), end.pools);
+        let is_more = given(&end.aftermath.kept) > given(end.kept);
+        broken.rule(!is_more || !end.kept.is_withdrawn, WITHDRAWN);
         image::check_records(end.kept, pools, &mut broken);
         if self.before.is_about_both() {
             self.check_end_of_approved_copies(end, pools, &mut broken);
@@ -135,6 +143,15 @@ impl Scene {
         let all = self.actors.iter().zip(ended).filter(|(actor, _)| is_it(actor.kind));
         all.map(|(_, ended)| ended.result == Status::Completed).collect()
     }
+}
+
+/// What is wrong if the allowlist does not allow what a request, a hint or an event gives.
+const WITHDRAWN: &str = "something is given or begun, and its rule was withdrawn before";
+
+/// The number of launch permissions, create volume permissions and grants.
+fn given(kept: &Kept) -> u32 {
+    let permissions = kept.images.iter().map(|image| image.launch.now.count_ones() + image.copy.now.count_ones());
+    permissions.sum::<u32>() + kept.grants.now.iter().flatten().map(|number| u32::from(*number > 0)).sum::<u32>()
 }
 
 /// Whether there is a record of an expiry of the image in this slot.

@@ -32,6 +32,8 @@ pub enum Before {
     Copied,
     /// The same after a hint has made the share.
     Given,
+    /// The same if the copy is shared with the other target instead.
+    OtherGiven,
     /// A share waits for its copy, which has failed.
     Failed,
     /// Nobody has asked for an approval.
@@ -61,7 +63,8 @@ impl Before {
     pub const ALL: [Self; 3] = [Self::Unshared, Self::Shared, Self::SharedUntil];
 
     /// Every one of a copy.
-    pub const COPIES: [Self; 6] = [Self::NoCopy, Self::Waits, Self::BothWait, Self::Copied, Self::Given, Self::Failed];
+    pub const COPIES: [Self; 7] =
+        [Self::NoCopy, Self::Waits, Self::BothWait, Self::Copied, Self::Given, Self::OtherGiven, Self::Failed];
 
     /// Every one of an approval.
     pub const APPROVALS: [Self; 5] = [Self::NotAsked, Self::Asked, Self::Approved, Self::Rejected, Self::Decided];
@@ -125,7 +128,7 @@ impl Scene {
         kept.images[0] = Shared::with(TWO);
         if matches!(self.before, Before::Shared | Before::SharedUntil | Before::Decided) {
             kept.images[0] = Shared::with(ONE | TWO);
-            kept = kept.with_grant(0);
+            kept = kept.with_grant(0, ONE);
         }
         if self.before == Before::SharedUntil {
             kept = kept.with_record(&Record::Expiry(world::first_record()), pools);
@@ -153,7 +156,7 @@ impl Scene {
         let (targets, stands) = match self.before {
             Before::Waits => (ONE, Stands::Pending),
             Before::BothWait => (ONE | TWO, Stands::Pending),
-            Before::Copied | Before::Given => (ONE, Stands::Available),
+            Before::Copied | Before::Given | Before::OtherGiven => (ONE, Stands::Available),
             Before::Failed => (ONE, Stands::Failed),
             Before::ApprovedWaits => (ONE, Stands::Pending),
             Before::ApprovedCopied => (ONE, Stands::Available),
@@ -175,10 +178,16 @@ impl Scene {
         };
         let name = order.name(0, false);
         let order = (pools.words.put(&name), pools.words.put(&order.client_token(&name, 0)));
-        let shared = if self.before == Before::Given { ONE } else { 0 };
+        let shared = match self.before {
+            Before::Given => ONE,
+            Before::OtherGiven => TWO,
+            _ => 0,
+        };
         kept.images[1] = Shared { stands: Lagging::new(stands), order: Some(order), ..Shared::with(shared) };
-        if self.before == Before::Given {
-            kept = kept.with_grant(1);
+        match self.before {
+            Before::Given => kept = kept.with_grant(1, ONE),
+            Before::OtherGiven => kept = kept.with_grant(1, TWO),
+            _ => {}
         }
         let record = if self.before.is_about_both() { approved_and_waiting() } else { waiting(targets) };
         kept.with_record(&Record::Copy(Box::new(record)), pools)
@@ -224,8 +233,8 @@ impl Scene {
 }
 
 impl Kept {
-    fn with_grant(mut self, slot: usize) -> Self {
-        self.made[slot] = [1, 0];
+    fn with_grant(mut self, slot: usize, target: u8) -> Self {
+        self.made[slot] = [u8::from(target == ONE), u8::from(target == TWO)];
         Self { grants: Lagging::new(self.made), ..self }
     }
 

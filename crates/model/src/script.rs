@@ -137,6 +137,8 @@ pub struct Ended {
     pub began: u8,
     /// The slot of the image of a share for good that is complete: what there is now needs no record.
     pub for_good: Option<usize>,
+    /// Whether it warns of something.
+    pub is_warning: bool,
     /// What could not be done or read.
     pub failures: Vec<Failure>,
     /// What it tells of earlier requests: those of records.
@@ -254,6 +256,25 @@ impl Answers {
             (Call::Write { step, .. }, Answer::Done(_)) => Some(pools.steps.get(*step)),
             _ => None,
         })
+    }
+
+    /// Whether such a record was there, or was written.
+    pub fn have_record(&self, pools: &Pools, is_it: fn(&Record) -> bool) -> bool {
+        let mut read = self.0.iter().filter_map(|(call, answer)| match (call, answer) {
+            (Call::Schedule(name), Answer::Schedule(Some(schedule))) => Some(pools.record(*name, *schedule)),
+            _ => None,
+        });
+        let is_written = |step: &Step| match step {
+            Step::CreateApproval(record) => is_it(record),
+            Step::CreateCopyRecord(record) => is_it(&Record::Copy(record.clone())),
+            _ => false,
+        };
+        read.any(|record| is_it(&record)) || self.steps_done(pools).any(|step| is_written(&step))
+    }
+
+    /// Whether nobody might have copies any more at the beginning.
+    pub fn began_withdrawn(&self) -> bool {
+        self.0.iter().any(|(_, answer)| matches!(answer, Answer::Began(_, true, _)))
     }
 
     /// The place of the clock at the beginning.

@@ -40,6 +40,15 @@ pub fn approvals(size: usize) -> impl Iterator<Item = Scene> {
     all(size, &Kind::APPROVALS, &Before::APPROVALS)
 }
 
+/// The hint of an expiry or of an ask, which may come too early, with each other kind.
+pub fn early() -> impl Iterator<Item = Scene> {
+    let pairs = |kinds: &'static [Kind], early, before: &'static [Before]| {
+        kinds.iter().flat_map(move |kind| before.iter().map(move |before| Scene::new(&[*kind, early], *before)))
+    };
+    let of_the_image = pairs(&Kind::ALL, Kind::EarlyExpire, &Before::ALL);
+    of_the_image.chain(pairs(&Kind::APPROVALS, Kind::EarlyLapse, &Before::APPROVALS))
+}
+
 /// The same about copies that need an approval.
 pub fn approved_copies(size: usize) -> impl Iterator<Item = Scene> {
     all(size, &Kind::APPROVED_COPIES, &Before::APPROVED_COPIES)

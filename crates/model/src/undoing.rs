@@ -12,22 +12,17 @@ use crate::{
 };
 
 /// Notes what this call undoes, or which record it deletes.
-pub fn note_undoing(
-    kind: Kind,
-    (taken, answers): (&Taken<'_>, &Answers),
-    (before, after): (&Kept, &mut Kept),
-    pools: &Pools,
-) {
+pub fn note_undoing(kind: Kind, taken: &Taken<'_>, (before, after): (&Kept, &mut Kept), pools: &Pools) {
     let Call::Write { step, .. } = taken.call else { return };
     let step = pools.steps.get(*step);
     if let Step::DeleteCopyRecord { name, .. } = &*step {
         let name = pools.names.put(&RecordName::Copy(name.clone()).to_string());
         if before.schedules.contains_key(&name) {
-            after.endings.insert(name, ending(kind, answers));
+            after.endings.insert(name, ending(kind, taken.answers));
         }
     }
     let is_undoing = kind.shares() && !step.removes().is_empty();
-    let why = is_undoing.then(|| why(&step, taken, answers, before));
+    let why = is_undoing.then(|| why(&step, taken, before));
     let (had, has) = (had_by_target(before), had_by_target(after));
     for place in (0..3).filter(|place| had[*place] != has[*place]) {
         after.undone[place] = why.filter(|_| had[place]);
@@ -45,8 +40,8 @@ fn ending(kind: Kind, answers: &Answers) -> Ending {
 }
 
 /// Why this step of a share undoes something.
-fn why(step: &Step, taken: &Taken<'_>, answers: &Answers, before: &Kept) -> Undone {
-    let looks = answers.to(|call| matches!(call, Call::LookAgain(_)));
+fn why(step: &Step, taken: &Taken<'_>, before: &Kept) -> Undone {
+    let looks = taken.answers.to(|call| matches!(call, Call::LookAgain(_)));
     let lost = looks.filter_map(|(call, answer)| match (call, answer) {
         (Call::LookAgain(name), Answer::Schedule(None)) => before.endings.get(name).copied(),
         _ => None,

@@ -4,10 +4,10 @@ use sharing::{
     domain::DecisionName,
     outcome::{RefusalCode, Status},
     plan::Step,
-    records::{Ask, Record},
+    records::{ApprovalAnswer, Ask, Record},
 };
 
-use super::{Broken, End};
+use super::{Broken, End, Taken};
 use crate::{
     kept::Kept,
     kinds::Kind,
@@ -22,6 +22,9 @@ pub const GIVEN_AGAIN: &str = "what was approved is given again after a revoke";
 /// What is wrong if nobody learns what became of an ask.
 pub const ASK_LOST: &str = "the record of an ask was deleted, and no outcome says how it ended";
 
+/// What is wrong if something is given without a decision.
+pub(super) const UNDECIDED: &str = "something is given, and no decision says so";
+
 /// What is wrong if a decision stays.
 pub(super) const DECISION_LEFT: &str = "a decision is left";
 
@@ -29,6 +32,7 @@ impl Scene {
     /// What must hold of approvals at every step.
     pub(super) fn check_step_of_approvals(
         &self,
+        taken: Taken<'_>,
         step: &Step,
         (before, after): (&Kept, &Kept),
         pools: &Pools,
@@ -40,8 +44,11 @@ impl Scene {
         }
         let gives = matches!(step, Step::AddLaunchPermissions { .. } | Step::CreateGrant { .. });
         if self.is_alone() && gives && !self.has(|kind| kind == Kind::Share) {
-            broken.rule(has_decision(after, pools), "something is given, and no decision says so");
+            broken.rule(has_decision(after, pools), UNDECIDED);
         }
+        // The decision may have been carried out, and deleted, by another one meanwhile.
+        let has_decided = taken.answers.have_record(pools, is_approval);
+        broken.rule(!gives || has_decided || self.actors[taken.actor].kind == Kind::Share, UNDECIDED);
     }
 
     /// What must hold of approvals when everything has ended and the hints have come.
@@ -84,6 +91,11 @@ impl Scene {
 /// Whether there is a decision about an ask.
 pub(super) fn has_decision(kept: &Kept, pools: &Pools) -> bool {
     kept.schedules.keys().any(|name| DecisionName::is_meant(&pools.names.get(*name)))
+}
+
+/// Whether it is the record of an approval.
+pub(super) fn is_approval(record: &Record) -> bool {
+    matches!(record, Record::Decision(decision) if matches!(decision.answer, ApprovalAnswer::Approved { .. }))
 }
 
 /// The asks that are there.

@@ -1,10 +1,10 @@
 //! Owns what must hold of copies that need an approval.
 
-use sharing::outcome::RefusalCode;
+use sharing::{outcome::RefusalCode, records::Record};
 
 use super::{
-    Broken, End,
-    approvals::{DECISION_LEFT, asks_left, has_decision},
+    Broken, End, Taken,
+    approvals::{DECISION_LEFT, UNDECIDED, asks_left, has_decision, is_approval},
     copies::{GIVEN, NOT_ASKED_FOR, NOTHING_WAITS, RECORD_LEFT, TWO_COPIES, UNTOLD, has_waiting},
 };
 use crate::{
@@ -22,17 +22,25 @@ impl Scene {
     /// What must hold at every step of copies that need an approval.
     pub(super) fn check_step_of_approved_copies(
         &self,
-        call: &Call,
+        taken: Taken<'_>,
         (before, after): (&Kept, &Kept),
         pools: &Pools,
         broken: &mut Broken,
     ) {
         broken.rule(after.live_copies() <= before.live_copies().max(1), TWO_COPIES);
-        let is_begun = matches!(call, Call::CopyImage { .. }) && after.live_copies() > before.live_copies();
-        let was_decided = matches!(self.before, Before::ApprovedWaits | Before::ApprovedCopied);
-        let may_be_deleted = was_decided || !self.is_alone();
-        broken.rule(!is_begun || may_be_deleted || has_waiting(after, pools), NOTHING_WAITS);
-        broken.rule(!is_begun || may_be_deleted || has_decision(after, pools), NOBODY_SAYS_SO);
+        let is_begun = matches!(taken.call, Call::CopyImage { .. }) && after.live_copies() > before.live_copies();
+        let has_record = taken.answers.have_record(pools, |record| matches!(record, Record::Copy(_)));
+        broken.rule(!is_begun || has_record, NOTHING_WAITS);
+        // To a hint, the record of the share says that it was approved. It was written by somebody who had the decision.
+        let is_hint = self.actors[taken.actor].kind.is_hint() && has_record;
+        let is_decided = is_hint || taken.answers.have_record(pools, is_approval);
+        broken.rule(!is_begun || is_decided, NOBODY_SAYS_SO);
+        let is_given = after
+            .images
+            .iter()
+            .zip(&before.images)
+            .any(|(after, before)| after.launch.now & !before.launch.now & ONE != 0);
+        broken.rule(!is_given || is_decided, UNDECIDED);
         let other = after.images.iter().any(|image| (image.launch.now | image.copy.now) & TWO != 0);
         broken.rule(!other, NOT_ASKED_FOR);
     }

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use sharing::{domain::CopyName, outcome::Status};
+use sharing::{domain::CopyName, outcome::Status, records::Record};
 
-use super::{Broken, End};
+use super::{Broken, End, Taken, image::OTHER_REMOVED};
 use crate::{
     kept::Kept,
     kinds::{Actor, Kind},
@@ -25,6 +25,9 @@ pub const UNDONE: &str = "a share is undone, and nobody has taken it back";
 /// What is wrong if nobody learns what became of a share that has waited.
 pub const UNTOLD: &str = "a share that waited was not made, and no outcome says so";
 
+/// The same of the other target.
+pub const OTHER_UNTOLD: &str = "the share of the other target has gone";
+
 /// What is wrong if a copy is there that is not shared.
 pub const NOBODY_WAITS: &str = "a copy is there, and nobody has waited for it";
 
@@ -41,18 +44,23 @@ impl Scene {
     /// What must hold of copies at every step.
     pub(super) fn check_step_of_copies(
         &self,
-        call: &Call,
+        taken: Taken<'_>,
         (before, after): (&Kept, &Kept),
         pools: &Pools,
         broken: &mut Broken,
     ) {
         broken.rule(after.live_copies() <= before.live_copies().max(1), TWO_COPIES);
-        let is_begun = matches!(call, Call::CopyImage { .. }) && after.live_copies() > before.live_copies();
+        let is_begun = matches!(taken.call, Call::CopyImage { .. }) && after.live_copies() > before.live_copies();
+        let has_record = taken.answers.have_record(pools, |record| matches!(record, Record::Copy(_)));
+        broken.rule(!is_begun || has_record, NOTHING_WAITS);
         // A request that finds a record whose time is over deletes it and writes its own.
         let may_be_deleted = self.has(|kind| !kind.gives() || kind == Kind::LateShareCopy);
         broken.rule(!is_begun || may_be_deleted || has_waiting(after, pools), NOTHING_WAITS);
         let other = after.images.iter().any(|image| (image.launch.now | image.copy.now) & TWO != 0);
-        broken.rule(self.before == Before::BothWait || !other, NOT_ASKED_FOR);
+        broken.rule(matches!(self.before, Before::BothWait | Before::OtherGiven) || !other, NOT_ASKED_FOR);
+        let is_reset = self.actors[taken.actor].kind == Kind::ResetCopy;
+        let is_kept = self.before != Before::OtherGiven || is_reset || !before.has_all(1, TWO) || after.has_all(1, TWO);
+        broken.rule(is_kept, OTHER_REMOVED);
     }
 
     /// What must hold of copies when everything has ended and the hints have come.
@@ -78,10 +86,10 @@ impl Scene {
         let is_late = self.actors.iter().any(|actor| actor.not_before > 0);
         let may_be_given_up = kept.is_withdrawn || is_gone || is_late || self.has(Kind::takes_away);
         let is_known = is_given(ONE) || may_be_given_up || is_due && is_undone;
-        broken.rule(!is_live || is_known || !end.is_undisturbed, NOBODY_WAITS);
+        broken.rule(!is_live || is_known, NOBODY_WAITS);
         if self.before == Before::BothWait && !self.has(|kind| kind == Kind::ResetCopy) {
-            let may_be_missing = is_told || is_undone || is_gone || !end.is_undisturbed;
-            broken.rule(is_given(TWO) || may_be_missing, "the share of the other target has gone");
+            let may_be_missing = is_told || is_undone || is_gone;
+            broken.rule(is_given(TWO) || may_be_missing, OTHER_UNTOLD);
         }
     }
 }

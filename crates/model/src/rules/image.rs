@@ -9,7 +9,7 @@ use crate::{
     kept::Kept,
     kinds::{Actor, EXPIRING, Kind},
     scenes::{Before, Scene},
-    script::{Ended, Pools, Stands},
+    script::{Answer, Answers, Call, Ended, Pools, Stands},
     world::{ONE, TWO},
 };
 
@@ -19,6 +19,9 @@ pub const UNRECORDED: [&str; 3] = [
     "a create volume permission must expire, and no record is left",
     "a grant must expire, and no record is left",
 ];
+
+/// What is wrong if a request takes something from a target that it does not name.
+pub(super) const OTHER_REMOVED: &str = "another target was removed";
 
 /// What is wrong if a share lacks something.
 pub const MISSING: &str = "a share is complete, and something is missing";
@@ -39,7 +42,7 @@ impl Scene {
         let is_reset = self.actors[taken.actor].kind == Kind::Reset;
         let is_gone = after.stands.now == Stands::Gone;
         let is_kept = after.launch.now & TWO == before.launch.now & TWO;
-        broken.rule(is_reset || is_gone || is_kept, "another target was removed");
+        broken.rule(is_reset || is_gone || is_kept, OTHER_REMOVED);
     }
 
     /// What must hold of the image when everything has ended.
@@ -53,13 +56,22 @@ impl Scene {
         let is_expired = self.complete(ended, |kind| kind == Kind::Expire) == [true];
         let is_ended = self.is_alone() && is_expired && !is_gone && self.before == Before::SharedUntil;
         broken.rule(!is_ended || has_nothing, "an expiry is complete, and something is left");
+        // It knows nothing of an image that EC2's search lacks.
+        let is_lacking =
+            |answers: &Answers| answers.to(|call| *call == Call::Image).any(|it| *it.1 == Answer::Is(false));
+        let is_repaired = self.actors.iter().zip(*ended).zip(end.answers).any(|((actor, ended), answers)| {
+            let is_complete = ended.result == Status::Completed && !ended.is_warning;
+            actor.kind == Kind::Repair && is_complete && !is_lacking(answers)
+        });
+        let is_repaired = is_repaired && self.before == Before::SharedUntil && !self.has(Kind::gives) && !is_gone;
+        broken.rule(!is_repaired || has_nothing, "a repair is complete, and something is left that was due");
         let given = self.complete(ended, Kind::gives).contains(&true);
         // A share that was renewed in time outlives its first expiry, and the repair that finds that overdue.
         let in_time = |(actor, ended): (&Actor, &Rc<Ended>)| {
             actor.kind == Kind::Renew && ended.result == Status::Completed && ended.began < EXPIRING
         };
         let is_renewed = self.actors.iter().zip(*ended).any(in_time);
-        let ends_it = |kind| matches!(kind, Kind::Expire | Kind::Repair) && !is_renewed;
+        let ends_it = |kind: Kind| kind.ends_overdue() && !is_renewed;
         let may_be_taken = is_gone || self.has(|kind| kind.takes_away() || ends_it(kind));
         broken.rule(!given || may_be_taken || kept.has_all(0, ONE), MISSING);
     }

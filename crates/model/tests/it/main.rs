@@ -233,3 +233,45 @@ fn what_is_known_not_to_hold_is_what_docs_reliability_says() {
         assert!(section.contains(&item), "{item}");
     }
 }
+
+#[test]
+fn a_hint_before_its_time_that_changes_something_is_found() {
+    let what = "a hint has changed something before its time";
+    finds(Planted::Early, &[Kind::EarlyExpire], Before::SharedUntil, QUIET, what);
+    finds(Planted::Early, &[Kind::EarlyLapse], Before::Asked, QUIET, what);
+}
+
+#[test]
+fn an_expiry_and_a_repair_that_leave_something_are_found() {
+    let what = "an expiry is complete, and something is left";
+    finds(Planted::KeepsRecord, &[Kind::Expire], Before::SharedUntil, QUIET, what);
+    let what = "a repair is complete, and something is left that was due";
+    finds(Planted::NothingOverdue, &[Kind::Repair], Before::SharedUntil, QUIET, what);
+    finds(Planted::NothingOverdue, &[Kind::Repair, Kind::EarlyExpire], Before::SharedUntil, QUIET, what);
+}
+
+#[test]
+fn a_hint_that_gives_what_its_rule_allows_no_longer_is_found() {
+    let what = "something is given or begun, and its rule was withdrawn before";
+    let withdrawn = Limits { events: 1, ..SIMPLE };
+    finds(Planted::OldAllowlist, &[Kind::Tick], Before::Copied, withdrawn, what);
+    finds(Planted::OldAllowlist, &[Kind::Copied, Kind::Tick], Before::Waits, withdrawn, what);
+}
+
+#[test]
+fn a_revoke_that_takes_from_another_target_is_found() {
+    let what = "another target was removed";
+    finds(Planted::TakesAll, &[Kind::Revoke], Before::Shared, QUIET, what);
+    finds(Planted::TakesAll, &[Kind::RevokeCopy], Before::OtherGiven, SIMPLE, what);
+    finds(Planted::TakesAll, &[Kind::RevokeCopyById, Kind::Tick], Before::OtherGiven, SIMPLE, what);
+}
+
+/// Also if something else runs, with which the decision or the record may be gone by then.
+#[test]
+fn what_two_do_without_a_decision_or_a_record_is_found() {
+    let what = "something is given, and no decision says so";
+    finds(Planted::NoDecision, &[Kind::Approve, Kind::Revoke], Before::Asked, SIMPLE, what);
+    finds(Planted::NoDecision, &[Kind::ApproveCopy, Kind::RevokeCopy], Before::CopyAsked, SIMPLE, NOBODY_SAYS_SO);
+    let what = "a copy was begun, and nothing waits for it";
+    finds(Planted::CopyFirst, &[Kind::ShareCopy, Kind::RevokeCopy], Before::NoCopy, SIMPLE, what);
+}
