@@ -2,7 +2,7 @@
 
 use sharing::{
     copy_records,
-    decide::{Authority, Case, ImageDecision},
+    decide::{Approval, Authority, Case, ImageDecision},
     facts::{CopyRecord, Facts},
     outcome::{Announcement, Outcome, Status},
     plan::{Step, end, plans},
@@ -38,7 +38,9 @@ pub fn act<'a>(
     let for_good = plans.first().and_then(|(decision, _)| slot_of(decision.image_id)).filter(|_| !expires);
     let writer = Writer { script: invocation.script, expires, planted };
     let mut results = writer.carry_out(plans)?;
-    if is_looked_at_again && planted != Planted::NoSecondLook {
+    let is_approved = matches!(case.approval, Approval::By(_));
+    let may_look = planted != Planted::NoSecondLook && !(planted == Planted::NoSecondLookIfApproved && is_approved);
+    if is_looked_at_again && may_look {
         results = looks::second_look(&writer, case, facts, results)?;
     }
     if case.request.action.takes_away() && matches!(case.authority, Authority::Requester(_)) {

@@ -21,53 +21,62 @@ use crate::{
 };
 
 /// Answers `approve` and `reject`.
-pub fn answer(invocation: &Invocation<'_, '_>, case: &Case<'_>, outcome: Outcome) -> Asked<Outcome> {
+pub fn answer(invocation: &Invocation<'_, '_>, case: &Case<'_>, outcome: Outcome) -> Asked<Pursued> {
     let Authority::Requester(requester) = case.authority else { panic!("somebody decides") };
     let desk = Desk { invocation };
     match caught(desk.find(case.request, requester))? {
         Ok(ask) => desk.decide(&ask, case.request, requester, outcome),
-        Err(stopped) => Ok(stopped.reported(outcome)),
+        Err(stopped) => Ok(told(stopped.reported(outcome))),
     }
 }
 
 /// Gives up a share that nobody has approved in time.
-pub fn lapse(invocation: &Invocation<'_, '_>, name: &AskName) -> Asked<Outcome> {
+pub fn lapse(invocation: &Invocation<'_, '_>, name: &AskName) -> Asked<Pursued> {
     let desk = Desk { invocation };
     let outcome = nothing(invocation);
-    match read(desk.read_ask(name))? {
+    Ok(told(match read(desk.read_ask(name))? {
         Ok(Some(ask)) if decide::may_lapse(&ask, invocation.now) || invocation.planted == Planted::Early => {
-            desk.let_lapse(&ask, outcome)
+            desk.let_lapse(&ask, outcome)?
         }
-        Ok(_) => Ok(outcome),
-        Err(failure) => Ok(Stopped::Failed(failure).hinted(outcome)),
-    }
+        Ok(_) => outcome,
+        Err(failure) => Stopped::Failed(failure).hinted(outcome),
+    }))
 }
 
 /// Carries on what was decided and interrupted.
-pub fn carry_on(invocation: &Invocation<'_, '_>, name: &DecisionName) -> Asked<Outcome> {
+pub fn carry_on(invocation: &Invocation<'_, '_>, name: &DecisionName) -> Asked<Pursued> {
     let desk = Desk { invocation };
     let outcome = nothing(invocation);
     let decision = match read(desk.read_decision(name))? {
         Ok(Some(decision)) => decision,
-        Ok(None) => return Ok(outcome),
-        Err(failure) => return Ok(Stopped::Failed(failure).hinted(outcome)),
+        Ok(None) => return Ok(told(outcome)),
+        Err(failure) => return Ok(told(Stopped::Failed(failure).hinted(outcome))),
     };
     let ask = match read(desk.read_ask(&name.ask()))? {
         Ok(Some(ask)) if desk.is_about(&decision, &ask) => ask,
         Ok(_) => {
             desk.write(vec![end(&decision)])?;
-            return Ok(outcome);
+            return Ok(told(outcome));
         }
-        Err(failure) => return Ok(Stopped::Failed(failure).hinted(outcome)),
+        Err(failure) => return Ok(told(Stopped::Failed(failure).hinted(outcome))),
     };
     if decision.is_over(invocation.now) {
         desk.write(vec![end(&decision)])?;
-        return if ask.is_lapsed(invocation.now) { desk.let_lapse(&ask, outcome) } else { Ok(outcome) };
+        return Ok(told(if ask.is_lapsed(invocation.now) { desk.let_lapse(&ask, outcome)? } else { outcome }));
     }
     match decide::approved_by(&decision) {
         Ok(by) => desk.conclude(&ask, (by, &decision)),
-        Err(refusal) => Ok(hinted(&ask, desk.end(&ask, &decision, *refusal)?)),
+        Err(refusal) => Ok(told(hinted(&ask, desk.end(&ask, &decision, *refusal)?))),
     }
+}
+
+/// What is told, where no share was made.
+fn told(outcome: Outcome) -> Pursued {
+    Pursued::refused(outcome, Vec::new())
+}
+
+fn untold(outcome: Outcome) -> Outcome {
+    Outcome { announcement: Announcement::Never, ..outcome }
 }
 
 fn nothing(invocation: &Invocation<'_, '_>) -> Outcome {
@@ -95,21 +104,21 @@ impl Desk<'_, '_, '_> {
     }
 
     /// Writes the decision down, and then carries it out.
-    fn decide(&self, ask: &Ask, request: &Request, requester: &Requester, outcome: Outcome) -> Asked<Outcome> {
+    fn decide(&self, ask: &Ask, request: &Request, requester: &Requester, outcome: Outcome) -> Asked<Pursued> {
         let (is_approved, by) = (request.action == Action::Approve, requester.clone());
         let answer = if is_approved { ApprovalAnswer::Approved { by } } else { ApprovalAnswer::Rejected { by } };
         let decision = ApprovalDecision::new(ask, answer, self.invocation.id, None, self.invocation.now);
         if let Err(stopped) = caught(self.write_down(ask, &decision))? {
-            return Ok(stopped.reported(outcome));
+            return Ok(told(stopped.reported(outcome)));
         }
         let refusal = match decide::approved_by(&decision) {
             Ok(by) => return self.conclude(ask, (by, &decision)),
             Err(refusal) => *refusal,
         };
-        Ok(match self.end(ask, &decision, refusal)? {
+        Ok(told(match self.end(ask, &decision, refusal)? {
             Ok(asked) => Outcome { result: Status::Completed, decided: vec![asked], ..outcome },
             Err(error) => Outcome { retryable: true, ..failed(outcome, error) },
-        })
+        }))
     }
 
     fn let_lapse(&self, ask: &Ask, outcome: Outcome) -> Asked<Outcome> {
@@ -120,22 +129,17 @@ impl Desk<'_, '_, '_> {
     }
 
     /// Makes the share that was approved, and deletes its records, as far as it is over.
-    fn conclude(&self, ask: &Ask, (by, decision): (&Requester, &ApprovalDecision)) -> Asked<Outcome> {
-        let Pursued { outcome, attempt, .. } = self.share(ask, by)?;
-        let ended = match fate::of_approval(&attempt, ask, decision, self.invocation.now) {
-            ApprovalFate::AskAgain => {
-                self.write(vec![end(decision)])?;
-                return Ok(Outcome { announcement: Announcement::Never, ..outcome });
-            }
-            ApprovalFate::TryAgain { is_told: true } => return Ok(outcome),
-            ApprovalFate::TryAgain { is_told: false } => {
-                return Ok(Outcome { announcement: Announcement::Never, ..outcome });
-            }
-            ApprovalFate::EndDecision => vec![end(decision)],
-            ApprovalFate::EndBoth => end_both(decision),
+    fn conclude(&self, ask: &Ask, (by, decision): (&Requester, &ApprovalDecision)) -> Asked<Pursued> {
+        let Pursued { outcome, attempt, for_good, .. } = self.share(ask, by)?;
+        let (ended, outcome) = match fate::of_approval(&attempt, ask, decision, self.invocation.now) {
+            ApprovalFate::AskAgain => (vec![end(decision)], untold(outcome)),
+            ApprovalFate::TryAgain { is_told: true } => (Vec::new(), outcome),
+            ApprovalFate::TryAgain { is_told: false } => (Vec::new(), untold(outcome)),
+            ApprovalFate::EndDecision => (vec![end(decision)], outcome),
+            ApprovalFate::EndBoth => (end_both(decision), outcome),
         };
         self.write(ended)?;
-        Ok(outcome)
+        Ok(Pursued { for_good, ..told(outcome) })
     }
 
     /// Decides everything again, with both authorities, and makes the share.

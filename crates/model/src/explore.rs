@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
 };
 
-use sharing::{facts::Failure, outcome::ErrorCode, plan::Step, records::RecordName};
+use sharing::{domain::DecisionName, facts::Failure, outcome::ErrorCode, plan::Step, records::RecordName};
 
 use crate::{
     hashing::QuickMap,
@@ -14,7 +14,7 @@ use crate::{
     invoke::invoke,
     kept::{Event, Kept, Lag, Shared},
     killing::Killed,
-    kinds::{Actor, Whose},
+    kinds::{Actor, LAST_HINT, Whose},
     known::{BrokenByStep, Exception},
     planted::Planted,
     pool::Word,
@@ -222,9 +222,40 @@ impl Explorer {
             }
             hints.into_iter().for_each(|name| self.hint(name, &mut after));
         }
+        // A share that ends refuses what was approved, until the last hint of the decision. One that was written later sends more.
+        for place in [LAST_HINT, LAST_HINT + 1] {
+            if self.has_expiry(&after.kept) && after.kept.clock < place {
+                after.kept = after.kept.later(place);
+                self.hint_of_decisions(&mut after);
+            }
+        }
         let after = Rc::new(after);
         self.aftermaths.insert(place, after.clone());
         after
+    }
+
+    /// The hint of each decision that is left.
+    fn hint_of_decisions(&mut self, after: &mut Aftermath) {
+        let names = after.kept.schedules.keys().copied();
+        let decisions: Vec<_> = names.filter(|name| DecisionName::is_meant(&self.pools.names.get(*name))).collect();
+        decisions.into_iter().for_each(|name| self.hint(name, after));
+    }
+
+    fn has_expiry(&self, kept: &Kept) -> bool {
+        let is_expiry = |name: &Word| matches!(self.pools.names.get(*name).parse(), Ok(RecordName::Expiry(_)));
+        kept.schedules.keys().any(is_expiry)
+    }
+
+    /// The same at this later place of the clock. The hints of a decision come for a day: if not all of them have failed, they
+    /// carry it out.
+    fn later(&mut self, kept: &Kept, place: u8, has_failed: bool) -> Kept {
+        let mut after = Aftermath { kept: kept.clone(), told: Vec::new() };
+        let is_last_to_come = (kept.clock..place).contains(&LAST_HINT) && !kept.is_last_hint_failed;
+        if has_failed && is_last_to_come {
+            self.hint_of_decisions(&mut after);
+            after.kept.is_first_told |= after.told.iter().any(|told| told.request_id == "first");
+        }
+        after.kept.later(place)
     }
 
     /// Whether the record sends hints until it is deleted.
@@ -241,7 +272,10 @@ impl Explorer {
         let mut at = 0;
         loop {
             match self.trees[tree].node(at).next.clone() {
-                Ok(ended) => return after.told.extend(ended.told.iter().cloned()),
+                Ok(ended) => {
+                    after.kept = ended.for_good.into_iter().fold(after.kept.clone(), Kept::for_good);
+                    return after.told.extend(ended.told.iter().cloned());
+                }
                 Err(calls) => {
                     let call = calls[0].clone();
                     let (kept, answer) = after.kept.answers(&call, &self.pools, Lag::default()).remove(0);
@@ -381,13 +415,13 @@ impl Run<'_> {
             if self.tree(actor).failed(state.at[actor]) {
                 let mut kept = self.kept(state).clone();
                 let answers = &self.tree(actor).node(state.at[actor]).answers;
-                Killed::note_again(&mut kept, self.scene.actors[actor].kind, answers, &self.explorer.pools);
+                Killed::note_again(&mut kept, actor, self.scene.actors[actor].kind, answers, &self.explorer.pools);
                 let mut to = State { kept: self.explorer.place(kept), ..*state };
                 to.at[actor] = 0;
                 moves.push(Move { to, label: Label::IsSentAgain(actor) });
             }
             if state.crashes > 0 && self.tree(actor).is_running(state.at[actor]) {
-                let owed = state.owed | u8::from(self.scene.is_sent_again_soon()) << actor;
+                let owed = state.owed | u8::from(self.scene.is_sent_again_soon(actor)) << actor;
                 let mut kept = self.kept(state).clone();
                 let answers = &self.tree(actor).node(state.at[actor]).answers;
                 let kind = self.scene.actors[actor].kind;
@@ -412,7 +446,8 @@ impl Run<'_> {
             // Lambda ends an invocation at its deadline.
             let may_run_on = |actor: usize| self.tree(actor).ends_by(state.at[actor]).is_none_or(|end| end >= next);
             if (0..self.scene.actors.len()).all(may_run_on) {
-                let later = kept.later(place);
+                let has_failed = state.faults < self.limits.faults;
+                let later = self.explorer.later(&kept.clone(), place, has_failed);
                 let to = State { kept: self.explorer.place(later), ..*state };
                 moves.push(Move { to, label: Label::TimePasses });
             }
@@ -460,7 +495,11 @@ impl Run<'_> {
             let mut others = (0..self.scene.actors.len()).filter(|other| *other != actor);
             let is_alone = !others.any(|other| self.tree(other).is_running(state.at[other]));
             let ended = self.tree(actor).node(child).next.as_ref().ok();
-            self.scene.note(actor, &kept, &mut after, (ended.map(|it| &**it), is_alone));
+            let began = self.tree(actor).node(child).answers.began();
+            let is_failed = is_write && matches!(answered.1, Answer::Failed | Answer::Lost);
+            after.is_last_hint_failed |= is_failed && began == Some(LAST_HINT) && self.scene.carries_on(actor);
+            let how = (ended.map(|it| &**it), is_alone);
+            self.scene.note((actor, &answered.0), (&kept, &mut after), how, &self.explorer.pools);
             let told = ended.filter(|_| self.tree(actor).failed(child)).map(|ended| &*ended.told);
             let was_told = told.into_iter().flatten().filter(|told| told.is_bad() || told.is_undone());
             for told in was_told {

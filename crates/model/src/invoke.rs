@@ -56,8 +56,7 @@ fn begin(invocation: &Invocation<'_, '_>, trigger: &Trigger) -> Asked<Vec<Pursue
                 return Ok(vec![Pursued::refused(sharing::report::refused(of_request(&case), refusals), Vec::new())]);
             }
             if request.action.is_about_approval() {
-                let outcome = approvals::answer(invocation, &case, of_request(&case))?;
-                return Ok(vec![Pursued::refused(outcome, Vec::new())]);
+                return Ok(vec![approvals::answer(invocation, &case, of_request(&case))?]);
             }
             Ok(vec![pursue(invocation, &case, of_request(&case))?])
         }
@@ -76,12 +75,8 @@ fn begin(invocation: &Invocation<'_, '_>, trigger: &Trigger) -> Asked<Vec<Pursue
         }
         Trigger::Due(RecordName::Expiry(name)) => Ok(expire(invocation, name)?.into_iter().collect()),
         Trigger::Due(RecordName::Copy(name)) => Ok(vec![hints::share_copied(invocation, name)?]),
-        Trigger::Due(RecordName::Ask(name)) => {
-            Ok(vec![Pursued::refused(approvals::lapse(invocation, name)?, Vec::new())])
-        }
-        Trigger::Due(RecordName::Decision(name)) => {
-            Ok(vec![Pursued::refused(approvals::carry_on(invocation, name)?, Vec::new())])
-        }
+        Trigger::Due(RecordName::Ask(name)) => Ok(vec![approvals::lapse(invocation, name)?]),
+        Trigger::Due(RecordName::Decision(name)) => Ok(vec![approvals::carry_on(invocation, name)?]),
         Trigger::Copied(slot) => hints::of_copy(invocation, *slot),
     }
 }

@@ -136,6 +136,8 @@ pub struct Kept {
     pub was_undone: bool,
     /// Whether somebody was told what became of the first ask. AWS doesn't keep this.
     pub is_first_told: bool,
+    /// Whether the last hint of a decision met a failure. AWS doesn't keep this.
+    pub is_last_hint_failed: bool,
     /// How often the target that requests are about was given the launch permission by an approval: not, once or again. AWS
     /// doesn't keep this.
     pub given: u8,

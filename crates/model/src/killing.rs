@@ -15,13 +15,14 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Killed {
     /// Of the launch permission, the create volume permission and the grant of the target that requests are about: the place
-    /// of the invocation that was killed after it had given it, while it is there.
+    /// of the invocation that was killed or failed after it had given it, while it is there.
     pub gave: [Option<u8>; 3],
     /// Whether a hint was sent again that had given something, or had undone it because it could not read its record.
     pub is_made: bool,
     /// Whether a hint was killed after it had begun to undo its share.
     pub is_undoing: bool,
-    /// Whether an approval was killed after it had made the share, and before it deleted the decision.
+    /// Whether an approval was killed after it had made the share, and before it deleted the decision; or could not delete it, or
+    /// did not get the answer to the launch permission.
     pub is_approved: bool,
     /// Whether an invocation was killed after it had begun a copy.
     pub is_begun: bool,
@@ -46,19 +47,10 @@ impl Killed {
     /// Notes that this invocation is killed, which has got these answers.
     pub fn note_killing(kept: &mut Kept, actor: usize, kind: Kind, answers: &Answers, pools: &Pools) {
         let done: Vec<_> = answers.steps_done(pools).collect();
-        let gives = |step: &Step, place| match step {
-            Step::AddLaunchPermissions { .. } => place == 0,
-            Step::AddCreateVolumePermissions { .. } => place == 1,
-            Step::CreateGrant { .. } => place == 2,
-            _ => false,
-        };
         let gave = |place| done.iter().any(|step| gives(step, place));
-        let has = had_by_target(kept);
+        Self::note_gifts(kept, actor, gave);
         let bit = 1 << actor;
         let killed = &mut kept.killed;
-        for place in (0..3).filter(|place| has[*place] && gave(*place)) {
-            killed.gave[place] = Some(u8::try_from(actor).unwrap());
-        }
         killed.is_made |= kind.is_hint() && (0..3).any(gave);
         killed.is_undoing |= kind.is_hint() && done.iter().any(|step| !step.removes().is_empty() && !is_ending(step));
         let is_decision = |step: &Step| matches!(step, Step::DeleteApproval(RecordName::Decision(_)));
@@ -72,8 +64,17 @@ impl Killed {
         }
     }
 
+    /// Notes what was given by this invocation, which is sent again.
+    fn note_gifts(kept: &mut Kept, actor: usize, gave: impl Fn(usize) -> bool) {
+        let has = had_by_target(kept);
+        for place in (0..3).filter(|place| has[*place] && gave(*place)) {
+            kept.killed.gave[place] = Some(u8::try_from(actor).unwrap());
+        }
+    }
+
     /// Notes that this invocation is sent again after AWS had failed it.
-    pub fn note_again(kept: &mut Kept, kind: Kind, answers: &Answers, pools: &Pools) {
+    pub fn note_again(kept: &mut Kept, actor: usize, kind: Kind, answers: &Answers, pools: &Pools) {
+        Self::note_gifts(kept, actor, |place| answers.steps_done(pools).any(|step| gives(&step, place)));
         let is_ask = |step: &Step| matches!(step, Step::DeleteApproval(RecordName::Ask(_)));
         kept.killed.is_unheard |= answers.steps_done(pools).any(|step| is_ask(&step));
         let was_undone = kept.undone.iter().any(Option::is_some);
@@ -94,6 +95,13 @@ impl Killed {
         }
         let (images, killed) = (&after.images, &mut after.killed);
         let step = taken.step(pools);
+        let is_made = || taken.answers.steps_done(pools).any(|step| gives(&step, 0));
+        killed.is_approved |= kind.approves()
+            && step.as_deref().is_some_and(|step| match answer {
+                Answer::Failed => matches!(step, Step::DeleteApproval(_)) && is_made(),
+                Answer::Lost => gives(step, 0),
+                _ => false,
+            });
         let is_deleted = before.schedules.len() > after.schedules.len();
         if is_deleted && step.is_some_and(|step| is_ending(&step)) {
             killed.is_unheard |= *answer == Answer::Lost;
@@ -116,6 +124,16 @@ impl Killed {
         if has_ended {
             killed.ending &= !bit;
         }
+    }
+}
+
+/// Whether this step gives the launch permission, the create volume permission or the grant.
+fn gives(step: &Step, place: usize) -> bool {
+    match step {
+        Step::AddLaunchPermissions { .. } => place == 0,
+        Step::AddCreateVolumePermissions { .. } => place == 1,
+        Step::CreateGrant { .. } => place == 2,
+        _ => false,
     }
 }
 

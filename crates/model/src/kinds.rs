@@ -95,6 +95,9 @@ pub const EXPIRING: u8 = 2;
 /// The place of the clock from which an ask may be given up.
 const LAPSING: u8 = 6;
 
+/// The place of the clock at which a decision sends its last hint.
+pub const LAST_HINT: u8 = 5;
+
 impl Kind {
     /// Every kind that is about the image.
     pub const ALL: [Self; 8] = [
@@ -158,6 +161,11 @@ impl Kind {
     /// Whether somebody asks for an approval.
     pub fn asks(self) -> bool {
         matches!(self, Self::Ask | Self::LateAsk | Self::AskForCopy)
+    }
+
+    /// Whether it is a hint of a decision.
+    pub fn carries_on(self) -> bool {
+        matches!(self, Self::CarryOn | Self::LateCarryOn)
     }
 
     /// Whether somebody asks for a share.
@@ -300,7 +308,7 @@ impl Kind {
             Self::Expire | Self::Lapse => self.due(),
             Self::Repair => 3,
             Self::LastTick => 4,
-            Self::LateCarryOn => 5,
+            Self::LateCarryOn => LAST_HINT,
             Self::LateAsk => 7,
             _ => 0,
         }

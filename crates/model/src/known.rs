@@ -10,7 +10,7 @@ use crate::{
     kinds::{Actor, Kind},
     rules::{
         End, Taken,
-        approvals::{ASK_LOST, GIVEN_AGAIN},
+        approvals::{ASK_LOST, DECIDED_TWICE, GIVEN_AGAIN, GIVEN_THOUGH_REJECTED, MISSING_OF_APPROVED},
         copies::{GIVEN, NOBODY_WAITS, OTHER_UNTOLD, TWO_COPIES, UNDONE, UNTOLD},
         image::{MISSING, REMOVED_FIRST, UNRECORDED},
     },
@@ -85,7 +85,7 @@ impl Exception {
 }
 
 /// What is known not to hold. If several explain the same, the first counts.
-pub static EXCEPTIONS: [Exception; 22] = [
+pub static EXCEPTIONS: [Exception; 23] = [
     Exception::at_end(
         1,
         "A rule with `onAvailable` whose invocation is killed after its launch permission, while a revoke or a reset deletes \
@@ -160,7 +160,7 @@ pub static EXCEPTIONS: [Exception; 22] = [
         let (kind, unread) = (broken.scene.actors[broken.taken.actor].kind, broken.taken.unread);
         is_grant && kind.shares() && unread.lacks_a_record() && unread.lacks_grants()
     })
-    .or_at_end(&[MISSING, UNDONE, UNTOLD], |broken| broken.is_undone_unread()),
+    .or_at_end(&[MISSING, MISSING_OF_APPROVED, UNDONE, UNTOLD], |broken| broken.is_undone_unread()),
     Exception::at_end(18, "A revoke that can't list the grants again.", &[UNRECORDED[2]], |broken| {
         broken.took(|call, answer| *call == Call::Grants && matches!(answer, Answer::Failed | Answer::Refused))
     }),
@@ -191,6 +191,12 @@ pub static EXCEPTIONS: [Exception; 22] = [
                 broken.end.answers.iter().flat_map(|answers| answers.to(|call| matches!(call, Call::CopyImage { .. })));
             broken.end.kept.killed.is_begun && copies.any(|(_, answer)| *answer == Answer::Refused)
         },
+    ),
+    Exception::at_end(
+        23,
+        "A decision whose last hint meets a failure.",
+        &[DECIDED_TWICE, GIVEN_THOUGH_REJECTED],
+        |broken| broken.end.kept.is_last_hint_failed,
     ),
 ];
 

@@ -24,7 +24,7 @@ use model::{
     scenes::Scene,
     sets::{
         approvals, approvals_of_one_that_may_go, approved_copies, copies, deregistrations, early, expiries, few_copies,
-        scenes,
+        image_and_approvals, scenes,
     },
 };
 
@@ -50,6 +50,7 @@ enum About {
     Approvals,
     ApprovalsOfAnImageThatMayGo,
     ApprovedCopies,
+    ImageAndApprovals,
 }
 
 impl About {
@@ -61,6 +62,7 @@ impl About {
             Self::Early => early().collect(),
             Self::FewCopies => few_copies(size).collect(),
             Self::Copies => copies(size).collect(),
+            Self::ImageAndApprovals => image_and_approvals(size).collect(),
             Self::ApprovedCopies => approved_copies(size).collect(),
             Self::Approvals => approvals(size).collect(),
             Self::ApprovalsOfAnImageThatMayGo => approvals_of_one_that_may_go(size).collect(),
@@ -70,7 +72,7 @@ impl About {
 
 /// What the invocations are about, how many run at once, what may go wrong, and the exceptions of docs/reliability.md that are
 /// found: no others may be, and each of these must.
-const PARTS: [(About, usize, Limits, &[u8]); 28] = [
+const PARTS: [(About, usize, Limits, &[u8]); 35] = [
     (About::TheImage, 1, Limits { crashes: 2, faults: 2, lag: Lag { ec2: true, kms: true }, ..QUIET }, &[]),
     (About::TheImage, 2, LATE, &[]),
     (About::TheImage, 2, Limits { crashes: 1, ..QUIET }, &[1]),
@@ -104,6 +106,13 @@ const PARTS: [(About, usize, Limits, &[u8]); 28] = [
     (About::ApprovalsOfAnImageThatMayGo, 1, Limits { crashes: 1, reads: 1, events: 1, ..QUIET }, &[8]),
     (About::ApprovalsOfAnImageThatMayGo, 2, Limits { events: 1, is_one_by_one: true, ..LATE }, &[]),
     (About::Early, 2, Limits { crashes: 1, ..QUIET }, &[8]),
+    (About::ImageAndApprovals, 1, Limits { crashes: 2, faults: 1, lag: Lag { ec2: true, kms: true }, ..QUIET }, &[8]),
+    (About::ImageAndApprovals, 2, LATE, &[]),
+    (About::ImageAndApprovals, 2, Limits { crashes: 1, ..LATE }, &[2, 8, 9]),
+    (About::ImageAndApprovals, 2, Limits { reads: 1, ..SIMPLE }, &[17, 18]),
+    (About::ImageAndApprovals, 2, Limits { faults: 1, ..SIMPLE }, &[8, 9]),
+    (About::TheImage, 2, Limits { faults: 1, ..SIMPLE }, &[1]),
+    (About::Approvals, 2, Limits { faults: 1, ..SIMPLE }, &[8, 9, 23]),
 ];
 
 /// The numbers of the parts to explore may be given; otherwise it explores all.

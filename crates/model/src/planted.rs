@@ -16,6 +16,8 @@ pub enum Planted {
     RecordsFirst,
     /// A share does not read its record again.
     NoSecondLook,
+    /// A share that somebody has approved does not.
+    NoSecondLookIfApproved,
     /// A revoke does not remove the permissions once more after it has deleted records.
     NoClosingRemove,
     /// A revoke does not list the grants again.
@@ -82,6 +84,7 @@ impl Planted {
             }
             Self::Nothing
             | Self::NoSecondLook
+            | Self::NoSecondLookIfApproved
             | Self::NoClosingLook
             | Self::GoesOn
             | Self::NeverSuperseded

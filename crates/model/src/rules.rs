@@ -12,7 +12,7 @@ use sharing::{domain::ExpiryName, outcome::Status, plan::Step};
 use crate::{
     kept::{Kept, Undone, had_by_target},
     kinds::Kind,
-    scenes::Scene,
+    scenes::{Before, Scene},
     script::{Answers, Call, Ended, Pools, Told, Unread},
     world::{self, ONE, SLOTS},
 };
@@ -111,7 +111,7 @@ impl Scene {
         let Some(step) = taken.step(pools) else { return broken.0 };
         let is_due = taken.answers.began().is_some_and(|began| began >= self.actors[taken.actor].kind.due());
         broken.rule(is_due, "a hint has changed something before its time");
-        if self.before.is_about_approvals() {
+        if self.is_about(Before::is_about_approvals) {
             self.check_step_of_approvals(taken, &step, (before, after), pools, &mut broken);
         }
         if self.is_alone() {
@@ -126,14 +126,17 @@ impl Scene {
         let is_more = given(&end.aftermath.kept) > given(end.kept);
         broken.rule(!is_more || !end.kept.is_withdrawn, WITHDRAWN);
         image::check_records(end.kept, pools, &mut broken);
+        image::check_records(&end.aftermath.kept, pools, &mut broken);
         if self.before.is_about_both() {
             self.check_end_of_approved_copies(end, pools, &mut broken);
         } else if self.before.is_about_copies() {
             self.check_end_of_copies(end, pools, &mut broken);
-        } else if self.before.is_about_approvals() {
+        }
+        if self.is_about(Before::is_about_approvals) {
             self.check_end_of_approvals(end, pools, &mut broken);
-        } else {
-            self.check_end_of_the_image(end, &mut broken);
+        }
+        if self.is_about(Before::is_about_the_image) {
+            self.check_end_of_the_image(end, pools, &mut broken);
         }
         broken.0
     }

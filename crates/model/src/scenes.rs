@@ -1,15 +1,18 @@
 //! Owns the scenes: which invocations run at the same time, and what there is before.
 
+use std::iter;
+
 use sharing::{
     needs::CopyOrder,
     outcome::Status,
+    plan::Step,
     records::{ApprovalAnswer, ApprovalDecision, Record},
 };
 
 use crate::{
     kept::{Kept, Lagging, Shared},
     kinds::{Actor, Kind, approved_and_waiting, asked, asked_for_copy, waiting},
-    script::{Ended, Pools, Stands},
+    script::{Call, Ended, Pools, Stands},
     world::{self, BUS, ONE, TWO},
 };
 
@@ -73,6 +76,10 @@ impl Before {
     pub const APPROVED_COPIES: [Self; 5] =
         [Self::NoCopyAsked, Self::CopyAsked, Self::CopyApproved, Self::ApprovedWaits, Self::ApprovedCopied];
 
+    pub(crate) fn is_about_the_image(self) -> bool {
+        Self::ALL.contains(&self)
+    }
+
     pub(crate) fn is_about_both(self) -> bool {
         Self::APPROVED_COPIES.contains(&self)
     }
@@ -87,11 +94,13 @@ impl Before {
 }
 
 /// A scene.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Scene {
     /// What runs.
     pub actors: Vec<Actor>,
     pub(crate) before: Before,
+    /// How things of another family are before, if the scene crosses two.
+    pub(crate) beside: Option<Before>,
     /// The last place of the clock.
     pub last_time: u8,
     /// Whether the image may be deregistered.
@@ -105,7 +114,12 @@ impl Scene {
         let actors = kinds.iter().enumerate().map(|(place, kind)| Actor::new(*kind, number(place, *kind)));
         let actors: Vec<_> = actors.collect();
         let last_time = actors.iter().map(|actor| actor.not_before).max().unwrap_or_default();
-        Self { actors, before, last_time, may_go: false }
+        Self { actors, before, beside: None, last_time, may_go: false }
+    }
+
+    /// The same where things of another family are like this before.
+    pub fn beside(self, before: Before) -> Self {
+        Self { beside: Some(before), ..self }
     }
 
     /// Whether no kind runs twice.
@@ -116,7 +130,23 @@ impl Scene {
     /// Its name.
     pub fn name(&self) -> String {
         let names: Vec<_> = self.actors.iter().map(|actor| actor.name).collect();
-        format!("{:?}: {}", self.before, names.join(" + "))
+        let before: Vec<_> = self.families().map(|before| format!("{before:?}")).collect();
+        format!("{}: {}", before.join(" and "), names.join(" + "))
+    }
+
+    /// How things are before in each family that the scene is about.
+    fn families(&self) -> impl Iterator<Item = Before> {
+        iter::once(self.before).chain(self.beside)
+    }
+
+    /// Whether things are like this before.
+    pub(crate) fn was(&self, before: Before) -> bool {
+        self.families().any(|it| it == before)
+    }
+
+    /// Whether it is about a family of this kind.
+    pub(crate) fn is_about(&self, is_it: fn(Before) -> bool) -> bool {
+        self.families().any(is_it)
     }
 
     /// What AWS keeps before. The image is shared with the other target for good.
@@ -134,21 +164,17 @@ impl Scene {
             kept = kept.with_record(&Record::Expiry(world::first_record()), pools);
             kept.images[0].must_expire = [ONE; 3];
         }
-        if !self.before.is_about_approvals() || self.before == Before::NotAsked {
+        if !self.is_about(Before::is_about_approvals) || self.was(Before::NotAsked) {
             return kept;
         }
-        if self.before != Before::Decided {
+        if !self.was(Before::Decided) {
             kept = kept.with_record(&Record::Ask(Box::new(asked())), pools);
         }
-        let answer = match self.before {
-            Before::Rejected => ApprovalAnswer::Rejected { by: world::requester(world::BEA) },
-            _ => ApprovalAnswer::Approved { by: world::requester(world::BEA) },
-        };
+        let by = world::requester(world::BEA);
+        let is_rejected = self.was(Before::Rejected);
+        let answer = if is_rejected { ApprovalAnswer::Rejected { by } } else { ApprovalAnswer::Approved { by } };
         let decision = ApprovalDecision::new(&asked(), answer, "earlier", None, world::time_at(0));
-        match self.before {
-            Before::Asked => kept,
-            _ => kept.with_record(&Record::Decision(Box::new(decision)), pools),
-        }
+        if self.was(Before::Asked) { kept } else { kept.with_record(&Record::Decision(Box::new(decision)), pools) }
     }
 
     fn copies_before(&self, pools: &Pools) -> Kept {
@@ -195,20 +221,35 @@ impl Scene {
 
     /// The place of the clock after this one, if the scene has one.
     pub fn place_after(&self, place: u8) -> Option<u8> {
-        // Only these differ for an approval.
-        let next = if self.before.is_about_approvals() && place < 4 { 5 } else { place + 1 };
-        Some(next).filter(|next| *next <= self.last_time)
+        // Only the last ones differ for an approval, and only those before them for an expiry.
+        let is_about_approvals = self.is_about(Before::is_about_approvals);
+        let has_expiries = self.actors.iter().any(|actor| (1..4).contains(&actor.not_before));
+        let differs = |place: &u8| !is_about_approvals || if *place < 4 { has_expiries } else { *place > 4 };
+        (place + 1..=self.last_time).find(differs)
     }
 
-    /// Whether an invocation that was killed is sent again before much time passes. Hints of a decision come for a day.
-    pub fn is_sent_again_soon(&self) -> bool {
-        self.before.is_about_approvals()
+    /// Whether this invocation, if it was killed, is sent again before much time passes. Hints of a decision come for a day.
+    pub fn is_sent_again_soon(&self, actor: usize) -> bool {
+        let is_of_image = Kind::ALL.contains(&self.actors[actor].kind);
+        self.is_about(Before::is_about_approvals) && !(is_of_image && self.is_about(Before::is_about_the_image))
+    }
+
+    /// Whether this invocation carries out a decision from the first place of the clock.
+    pub fn carries_on(&self, actor: usize) -> bool {
+        let kind = self.actors[actor].kind;
+        kind.approves() && (kind.carries_on() || self.was(Before::Approved))
     }
 
     /// Notes what AWS doesn't keep. `ended` is how the invocation has ended with this call, and `is_alone` whether nothing
     /// else runs.
-    pub fn note(&self, actor: usize, before: &Kept, after: &mut Kept, (ended, is_alone): (Option<&Ended>, bool)) {
-        if !self.before.is_about_approvals() {
+    pub fn note(
+        &self,
+        (actor, call): (usize, &Call),
+        (before, after): (&Kept, &mut Kept),
+        (ended, is_alone): (Option<&Ended>, bool),
+        pools: &Pools,
+    ) {
+        if !self.is_about(Before::is_about_approvals) {
             return;
         }
         after.is_first_told |= ended.is_some_and(|ended| ended.told.iter().any(|told| told.request_id == "first"));
@@ -216,6 +257,11 @@ impl Scene {
         if is_given {
             after.given = (after.given + 1).min(2);
             after.is_taken = false;
+        }
+        // A share that undoes itself was not made.
+        let undoes = |step| matches!(&*pools.steps.get(step), Step::RemoveLaunchPermissions { .. });
+        if self.actors[actor].kind.shares() && matches!(call, Call::Write { step, .. } if undoes(*step)) {
+            after.given = after.given.saturating_sub(1);
         }
         let takes_away = self.actors[actor].kind.takes_away();
         after.is_taken |= is_alone && takes_away && ended.is_some_and(|ended| ended.result == Status::Completed);

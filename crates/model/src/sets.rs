@@ -54,6 +54,27 @@ pub fn approved_copies(size: usize) -> impl Iterator<Item = Scene> {
     all(size, &Kind::APPROVED_COPIES, &Before::APPROVED_COPIES)
 }
 
+/// The same where some are about the image and some about approvals, from every state of both.
+pub fn image_and_approvals(size: usize) -> impl Iterator<Item = Scene> {
+    crossed(size, [&Kind::ALL, &Kind::APPROVALS], [&Before::ALL, &Before::APPROVALS])
+}
+
+/// The scenes of two families: of several kinds some are of the first, and some are of the other alone.
+fn crossed(
+    size: usize,
+    [one, other]: [&[Kind]; 2],
+    [before, beside]: [&'static [Before]; 2],
+) -> impl Iterator<Item = Scene> {
+    let further = other.iter().filter(|kind| !one.contains(kind));
+    let kinds: Vec<_> = one.iter().chain(further).copied().collect();
+    let mut sets = sets(size, &kinds);
+    let is_of_one = |kind: &Kind| one.contains(kind);
+    sets.retain(|set| size == 1 || set.iter().any(is_of_one) && !set.iter().all(is_of_one));
+    let states = before.iter().flat_map(|before| beside.iter().map(move |beside| (*before, *beside)));
+    let scene = |kinds: &[Kind], (before, beside)| Scene::new(kinds, before).beside(beside);
+    sets.into_iter().flat_map(move |kinds| states.clone().map(move |states| scene(&kinds, states)))
+}
+
 fn all(size: usize, kinds: &'static [Kind], before: &'static [Before]) -> impl Iterator<Item = Scene> {
     sets(size, kinds).into_iter().flat_map(|kinds| before.iter().map(move |before| Scene::new(&kinds, *before)))
 }

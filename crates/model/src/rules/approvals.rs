@@ -19,6 +19,15 @@ use crate::{
 /// What is wrong if what was approved is given again.
 pub const GIVEN_AGAIN: &str = "what was approved is given again after a revoke";
 
+/// What is wrong if an ask ends in two ways.
+pub const DECIDED_TWICE: &str = "one ask was decided in two ways";
+
+/// What is wrong if a share is made, and its ask has ended otherwise.
+pub const GIVEN_THOUGH_REJECTED: &str = "something is given that was rejected or has lapsed";
+
+/// What is wrong if an approved share lacks something.
+pub const MISSING_OF_APPROVED: &str = "an approved share is complete, and something is missing";
+
 /// What is wrong if nobody learns what became of an ask.
 pub const ASK_LOST: &str = "the record of an ask was deleted, and no outcome says how it ended";
 
@@ -38,17 +47,17 @@ impl Scene {
         pools: &Pools,
         broken: &mut Broken,
     ) {
-        if !self.has(|kind| kind.asks() || kind == Kind::Share) {
+        if !self.has(|kind| kind.asks() || kind.gives()) {
             let gave = (before.images[0].launch.now & ONE, after.images[0].launch.now & ONE) == (0, ONE);
             broken.rule(!gave || !before.is_taken || before.given == 0, GIVEN_AGAIN);
         }
         let gives = matches!(step, Step::AddLaunchPermissions { .. } | Step::CreateGrant { .. });
-        if self.is_alone() && gives && !self.has(|kind| kind == Kind::Share) {
+        if self.is_alone() && gives && !self.has(Kind::gives) {
             broken.rule(has_decision(after, pools), UNDECIDED);
         }
         // The decision may have been carried out, and deleted, by another one meanwhile.
         let has_decided = taken.answers.have_record(pools, is_approval);
-        broken.rule(!gives || has_decided || self.actors[taken.actor].kind == Kind::Share, UNDECIDED);
+        broken.rule(!gives || has_decided || self.actors[taken.actor].kind.gives(), UNDECIDED);
     }
 
     /// What must hold of approvals when everything has ended and the hints have come.
@@ -56,31 +65,33 @@ impl Scene {
         let kept = &end.aftermath.kept;
         broken.rule(!has_decision(kept, pools), DECISION_LEFT);
         let told: Vec<_> = end.told().collect();
-        let is = |told: &Told, code| told.refusals.contains(&code);
+        let says = |told: &Told, code| told.refusals.contains(&code);
         let is_made = |told: &&&Told| told.result == Status::Completed;
-        let is_ended = |told: &&&Told| is(told, RefusalCode::ApprovalRejected) || is(told, RefusalCode::ApprovalLapsed);
+        let is_ended =
+            |told: &&&Told| says(told, RefusalCode::ApprovalRejected) || says(told, RefusalCode::ApprovalLapsed);
         let is_same = |one: &Told, other: &Told| one.request_id == other.request_id && one.refusals == other.refusals;
         let decided: Vec<_> = told.iter().filter(|told| is_made(told) || is_ended(told)).collect();
         let is_one = decided
             .iter()
             .all(|one| decided.iter().all(|other| one.request_id != other.request_id || is_same(one, other)));
-        broken.rule(is_one, "one ask was decided in two ways");
+        broken.rule(is_one, DECIDED_TWICE);
         let is_given = kept.images[0].launch.now & ONE != 0;
-        let has_one_ask = !self.has(Kind::asks) && self.before != Before::Decided;
-        let may_be_given = !has_one_ask || self.has(|kind| kind == Kind::Share) || !told.iter().any(|it| is_ended(&it));
-        broken.rule(may_be_given || !is_given, "something is given that was rejected or has lapsed");
+        let has_one_ask = !self.has(Kind::asks) && !self.was(Before::Decided);
+        let is_given_otherwise = self.was(Before::Shared) || self.was(Before::SharedUntil) || self.has(Kind::gives);
+        let may_be_given = !has_one_ask || is_given_otherwise || !told.iter().any(|it| is_ended(&it));
+        broken.rule(may_be_given || !is_given, GIVEN_THOUGH_REJECTED);
         let is_gone = kept.images[0].stands.now == Stands::Gone;
-        if has_one_ask && !is_gone && !self.has(|kind| kind == Kind::Revoke) && told.iter().any(|it| is_made(&it)) {
-            broken.rule(kept.has_all(0, ONE), "an approved share is complete, and something is missing");
+        if has_one_ask && !is_gone && !self.may_end(end.ended) && told.iter().any(|it| is_made(&it)) {
+            broken.rule(kept.has_all(0, ONE), MISSING_OF_APPROVED);
         }
-        if has_one_ask && !self.has(|kind| kind == Kind::Share) {
+        if has_one_ask && !self.has(Kind::gives) {
             let was_given = end.kept.images[0].launch.now & ONE != 0;
             let is_again = end.kept.is_taken && end.kept.given > 0 && is_given && !was_given;
             broken.rule(!is_again, GIVEN_AGAIN);
         }
         let is_waiting = |id: &str| asks_left(kept, pools).iter().any(|ask| ask.request_id == id);
         let is_told = |id: &str| told.iter().any(|told| told.request_id == id);
-        let was_asked = matches!(self.before, Before::Asked | Before::Approved | Before::Rejected);
+        let was_asked = self.was(Before::Asked) || self.was(Before::Approved) || self.was(Before::Rejected);
         broken.rule(!was_asked || is_waiting("first") || is_told("first") || end.kept.is_first_told, ASK_LOST);
         let mut each = self.actors.iter().zip(end.ended);
         let accepted = each.any(|(actor, ended)| actor.kind.asks() && ended.result == Status::Accepted);

@@ -7,7 +7,7 @@ use sharing::{outcome::Status, plan::Step};
 use super::{Broken, End, Taken, has_expiry};
 use crate::{
     kept::Kept,
-    kinds::{Actor, EXPIRING, Kind},
+    kinds::{Actor, EXPIRING, Kind, LAST_HINT},
     scenes::{Before, Scene},
     script::{Answer, Answers, Call, Ended, Pools, Stands},
     world::{ONE, TWO},
@@ -46,12 +46,13 @@ impl Scene {
     }
 
     /// What must hold of the image when everything has ended.
-    pub(super) fn check_end_of_the_image(&self, end: &End<'_>, broken: &mut Broken) {
+    pub(super) fn check_end_of_the_image(&self, end: &End<'_>, pools: &Pools, broken: &mut Broken) {
         let End { kept, ended, .. } = end;
         let is_gone = kept.images[0].stands.now == Stands::Gone;
-        let has_nothing = kept.has_nothing(0, ONE) && kept.schedules.is_empty();
+        let has_nothing = kept.has_nothing(0, ONE) && !has_expiry(0, kept, pools);
         let taken = self.complete(ended, Kind::takes_away);
-        let is_taken = !taken.is_empty() && taken.iter().all(|it| *it) && !self.has(Kind::gives);
+        let is_taken =
+            !taken.is_empty() && taken.iter().all(|it| *it) && !self.has(Kind::gives) && !self.may_be_approved();
         broken.rule(!is_taken || has_nothing, "a revoke is complete, and something is left");
         let is_expired = self.complete(ended, |kind| kind == Kind::Expire) == [true];
         let is_ended = self.is_alone() && is_expired && !is_gone && self.before == Before::SharedUntil;
@@ -63,17 +64,29 @@ impl Scene {
             let is_complete = ended.result == Status::Completed && !ended.is_warning;
             actor.kind == Kind::Repair && is_complete && !is_lacking(answers)
         });
-        let is_repaired = is_repaired && self.before == Before::SharedUntil && !self.has(Kind::gives) && !is_gone;
+        let may_be_given = self.has(Kind::gives) || self.may_be_approved();
+        let is_repaired = is_repaired && self.before == Before::SharedUntil && !may_be_given && !is_gone;
         broken.rule(!is_repaired || has_nothing, "a repair is complete, and something is left that was due");
         let given = self.complete(ended, Kind::gives).contains(&true);
-        // A share that was renewed in time outlives its first expiry, and the repair that finds that overdue.
+        let may_be_taken = is_gone || self.may_end(ended);
+        broken.rule(!given || may_be_taken || kept.has_all(0, ONE), MISSING);
+    }
+}
+
+impl Scene {
+    /// Whether a share is made that was approved, also by a hint while time passes.
+    fn may_be_approved(&self) -> bool {
+        self.has(Kind::approves) || self.was(Before::Approved) && self.last_time > LAST_HINT
+    }
+
+    /// Whether a share is taken away, or ends. One that was renewed in time outlives its first expiry, and the repair that
+    /// finds that overdue.
+    pub(super) fn may_end(&self, ended: &[Rc<Ended>]) -> bool {
         let in_time = |(actor, ended): (&Actor, &Rc<Ended>)| {
             actor.kind == Kind::Renew && ended.result == Status::Completed && ended.began < EXPIRING
         };
-        let is_renewed = self.actors.iter().zip(*ended).any(in_time);
-        let ends_it = |kind: Kind| kind.ends_overdue() && !is_renewed;
-        let may_be_taken = is_gone || self.has(|kind| kind.takes_away() || ends_it(kind));
-        broken.rule(!given || may_be_taken || kept.has_all(0, ONE), MISSING);
+        let is_renewed = self.actors.iter().zip(ended).any(in_time);
+        self.has(|kind| kind.takes_away() || kind.ends_overdue() && !is_renewed)
     }
 }
 

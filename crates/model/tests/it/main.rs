@@ -86,12 +86,24 @@ fn one_decision_about_an_ask_wins_and_is_carried_out_once() {
     assert_eq!(explore(approvals(2), SIMPLE, 10_000), BTreeSet::new());
 }
 
+#[test]
+fn an_approval_that_crosses_a_request_for_its_image_is_decided_once_and_leaves_what_must_expire_with_its_record() {
+    let pairs = [Kind::ShareUntil, Kind::Revoke, Kind::Expire, Kind::Available].map(|kind| [kind, Kind::Approve]);
+    let from = |before| move |kinds: [Kind; 2]| Scene::new(&kinds, before).beside(Before::Asked);
+    let scenes = Before::ALL.into_iter().flat_map(|before| pairs.into_iter().map(from(before)));
+    assert_eq!(explore(scenes, SIMPLE, 1_000), BTreeSet::new());
+}
+
 /// Checks what is found in a scene with this fault, and that there is a way to it.
 #[track_caller]
 fn finds(planted: Planted, kinds: &[Kind], before: Before, limits: Limits, what: &str) {
-    let scene = Scene::new(kinds, before);
-    assert_eq!(Explorer::new(Planted::Nothing).explore(&scene, limits).found, None, "without the fault");
-    let found = Explorer::new(planted).explore(&scene, limits).found.expect("the fault is found");
+    finds_in(planted, &Scene::new(kinds, before), limits, what);
+}
+
+#[track_caller]
+fn finds_in(planted: Planted, scene: &Scene, limits: Limits, what: &str) {
+    assert_eq!(Explorer::new(Planted::Nothing).explore(scene, limits).found, None, "without the fault");
+    let found = Explorer::new(planted).explore(scene, limits).found.expect("the fault is found");
     assert_eq!(found.what, what, "{:#?}", found.trace);
     assert!(found.trace.len() > 2, "{:#?}", found.trace);
 }
@@ -115,6 +127,19 @@ fn a_revoke_that_deletes_its_records_first_is_found() {
 fn a_share_without_its_second_look_is_found() {
     let what = "a launch permission must expire, and no record is left";
     finds(Planted::NoSecondLook, &[Kind::ShareUntil, Kind::Revoke], Before::Unshared, QUIET, what);
+}
+
+/// Without a share that expires, an approved share has no record to look for.
+#[test]
+fn an_approved_share_without_its_second_look_is_found_only_where_it_crosses_a_request_for_its_image() {
+    let planted = Planted::NoSecondLookIfApproved;
+    let what = "a launch permission must expire, and no record is left";
+    let scene = Scene::new(&[Kind::Revoke, Kind::Approve], Before::SharedUntil).beside(Before::Asked);
+    finds_in(planted, &scene, SIMPLE, what);
+    let mut explorer = Explorer::new(planted);
+    for scene in approvals(2) {
+        assert_eq!(explorer.explore(&scene, SIMPLE).found, None, "{}", scene.name());
+    }
 }
 
 #[test]
