@@ -30,6 +30,13 @@ pub fn act<'a>(
     let planted = invocation.planted;
     let of_image = |(decision, steps): (ImageDecision<'a>, Vec<Step>)| {
         let at_once = case.hint.filter(|_| planted == Planted::EndsAtOnce && !steps.is_empty()).map(end);
+        let gives = |is_it: fn(&Step) -> bool| steps.iter().any(is_it);
+        let is_half = gives(|step| matches!(step, Step::AddLaunchPermissions { .. }))
+            && !gives(|step| matches!(step, Step::CreateGrant { .. }));
+        let steps = match case.hint.filter(|_| planted == Planted::EndsHalf && is_half) {
+            Some(record) => vec![end(record)],
+            None => steps,
+        };
         (decision, planted.spoil(steps.into_iter().chain(at_once).collect()))
     };
     let plans: Vec<_> = plans(case, facts, decisions).into_iter().map(of_image).collect();

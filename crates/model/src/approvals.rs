@@ -136,10 +136,16 @@ impl Desk<'_, '_, '_> {
             ApprovalFate::TryAgain { is_told: true } => (Vec::new(), outcome),
             ApprovalFate::TryAgain { is_told: false } => (Vec::new(), untold(outcome)),
             ApprovalFate::EndDecision => (vec![end(decision)], outcome),
+            ApprovalFate::EndBoth if self.keeps_decision() => (Vec::new(), outcome),
             ApprovalFate::EndBoth => (end_both(decision), outcome),
         };
         self.write(ended)?;
         Ok(Pursued { for_good, ..told(outcome) })
+    }
+
+    /// Whether the planted fault is that somebody approves, and the hints carry it out again.
+    fn keeps_decision(&self) -> bool {
+        self.invocation.planted == Planted::KeepsDecision && self.invocation.id != "hint"
     }
 
     /// Decides everything again, with both authorities, and makes the share.

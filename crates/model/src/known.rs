@@ -160,7 +160,7 @@ pub static EXCEPTIONS: [Exception; 23] = [
         let (kind, unread) = (broken.scene.actors[broken.taken.actor].kind, broken.taken.unread);
         is_grant && kind.shares() && unread.lacks_a_record() && unread.lacks_grants()
     })
-    .or_at_end(&[MISSING, MISSING_OF_APPROVED, UNDONE, UNTOLD], |broken| broken.is_undone_unread()),
+    .or_at_end(&[MISSING, MISSING_OF_APPROVED, UNDONE, UNTOLD, NOBODY_WAITS], |broken| broken.is_undone_unread()),
     Exception::at_end(18, "A revoke that can't list the grants again.", &[UNRECORDED[2]], |broken| {
         broken.took(|call, answer| *call == Call::Grants && matches!(answer, Answer::Failed | Answer::Refused))
     }),
@@ -297,7 +297,20 @@ impl BrokenAtEnd<'_> {
         let is_undone = self.end.is_lost_by(|why| why == Some(Undone::Unread));
         // Another hint made a part of it, until the one that has undone the rest gave it up.
         let is_partly = || self.end.is_lost_by(is_unread) && !self.is_lost(Ending::GivenUp);
-        is_undone || self.what == UNDONE && self.cannot_launch() && is_partly()
+        let is_given_up = || self.is_lost(Ending::GivenUp) && self.is_given_up_unread();
+        is_undone || self.what == UNDONE && self.cannot_launch() && (is_partly() || is_given_up())
+    }
+
+    /// Whether a hint could not read its record again, and has deleted it after that, because its time is over.
+    fn is_given_up_unread(&self) -> bool {
+        let is_unread = |(call, answer): (&Call, &Answer)| {
+            matches!(call, Call::LookAgain(_)) && matches!(answer, Answer::Failed | Answer::Refused)
+        };
+        let is_deletion = |step: &Step| matches!(step, Step::DeleteCopyRecord { .. });
+        self.end.answers.iter().any(|answers| {
+            let mut done = answers.steps_done(self.end.pools);
+            answers.to(|_| true).any(is_unread) && done.any(|step| is_deletion(&step))
+        })
     }
 }
 

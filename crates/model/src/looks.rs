@@ -82,7 +82,7 @@ pub fn closing_look<'a>(
     results: Vec<ImageResult<'a>>,
 ) -> Asked<Vec<ImageResult<'a>>> {
     let keys = closing_look::keys_to_list(case, facts, &results);
-    if keys.is_empty() || writer.planted == Planted::NoClosingLook {
+    if keys.is_empty() || writer.planted == Planted::NoClosingLook || writer.planted.keeps_half(facts) {
         return Ok(results);
     }
     let listed = list(writer.script, keys)?;
@@ -105,7 +105,8 @@ pub fn withdrawn_look<'a>(
     facts: &Facts,
     results: Vec<ImageResult<'a>>,
 ) -> Asked<Vec<ImageResult<'a>>> {
-    if results.iter().all(|result| withdrawn(result).is_empty()) || writer.planted == Planted::NoWithdrawnLook {
+    let is_left_out = writer.planted == Planted::NoWithdrawnLook || writer.planted.keeps_half(facts);
+    if results.iter().all(|result| withdrawn(result).is_empty()) || is_left_out {
         return Ok(results);
     }
     let mut further = Vec::new();

@@ -1,6 +1,9 @@
 //! Owns [`Planted`]: the faults that are planted in an invocation, to show that the explorer finds them.
 
-use sharing::plan::Step;
+use sharing::{
+    facts::{Facts, LaunchPermission},
+    plan::Step,
+};
 
 use crate::world::{self, ONE, TWO};
 
@@ -62,9 +65,21 @@ pub enum Planted {
     TakesAll,
     /// What takes away keeps the record of an expiry.
     KeepsRecord,
+    /// What takes away keeps the grant if the launch permission is gone.
+    KeepsHalf,
+    /// A hint that finds a share half made ends its waiting.
+    EndsHalf,
+    /// An approval that is carried out keeps its records. The hints of the decision delete them.
+    KeepsDecision,
 }
 
 impl Planted {
+    /// Whether it keeps the grants, because these facts have no launch permission.
+    pub fn keeps_half(self, facts: &Facts) -> bool {
+        let mut launch = facts.images.values().flat_map(|image| image.launch_permissions.iter().flatten());
+        self == Self::KeepsHalf && !launch.any(|it| *it == LaunchPermission::To(world::targets(ONE).remove(0)))
+    }
+
     /// The plan with the fault.
     pub fn spoil(self, steps: Vec<Step>) -> Vec<Step> {
         let first = |is_first: fn(&Step) -> bool| {
@@ -101,6 +116,9 @@ impl Planted {
             | Self::SearchedOnly
             | Self::NoRecordAgain
             | Self::Early
+            | Self::EndsHalf
+            | Self::KeepsHalf
+            | Self::KeepsDecision
             | Self::NothingOverdue
             | Self::OldAllowlist => steps,
         }

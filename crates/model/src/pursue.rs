@@ -32,6 +32,9 @@ pub fn pursue(invocation: &Invocation<'_, '_>, case: &Case<'_>, outcome: Outcome
             }
         });
     }
+    if case.request.action.takes_away() && invocation.planted.keeps_half(&facts) {
+        facts.keys.values_mut().for_each(|key| key.grants = Fact::Known(Vec::new()));
+    }
     if invocation.planted == Planted::BlindGrants {
         facts.keys.values_mut().filter(|key| key.grants.failed().is_some()).for_each(|key| {
             key.grants = Fact::Known(Vec::new());

@@ -214,6 +214,21 @@ fn a_fault_beside_what_is_known_is_found() {
     let what = "a share is complete, and something is missing";
     let two_reads = Limits { reads: 2, ..SIMPLE };
     finds(Planted::SeesGrants, &[Kind::ShareUntil; 2], Before::Unshared, two_reads, what);
+    let what = "a revoke is complete, and something is given or left";
+    finds(Planted::KeepsHalf, &[Kind::RevokeCopy], Before::Given, with_crash, what);
+    finds(
+        Planted::NoWithdrawnLook,
+        &[Kind::Tick, Kind::RevokeCopy],
+        Before::Waits,
+        Limits { lag: LAG, ..SIMPLE },
+        what,
+    );
+    let what = "a share that waited was not made, and no outcome says so";
+    finds(Planted::EndsHalf, &[Kind::Tick], Before::Copied, with_crash, what);
+    let what = "a grant must expire, and no record is left";
+    finds(Planted::KeepsHalf, &[Kind::Revoke, Kind::Available], Before::Unshared, with_crash, what);
+    let what = "what was approved is given again after a revoke";
+    finds(Planted::KeepsDecision, &[Kind::Approve, Kind::Revoke], Before::Asked, SIMPLE, what);
 }
 
 #[test]
