@@ -215,6 +215,11 @@ impl LogRecord<'_> {
             asked: (part == 1).then_some(&outcome.asked),
             lists,
         };
+        // Nearly every record is one line, and to measure its items takes as long as to write them.
+        let whole = to_text(&line(1, 1, Lists::of(items(outcome))));
+        if whole.len() <= LONGEST_LINE {
+            return vec![whole];
+        }
         let empty = |part| to_text(&line(part, usize::MAX, Lists::default())).len();
         let parts = divide(items(outcome), |part| LONGEST_LINE.saturating_sub(empty(part)));
         let number = parts.len();
@@ -241,6 +246,12 @@ fn divide<'a>(items: impl Iterator<Item = Item<'a>>, room: impl Fn(usize) -> usi
 }
 
 impl<'a> Lists<'a> {
+    fn of(items: impl Iterator<Item = Item<'a>>) -> Self {
+        let mut lists = Self::default();
+        items.for_each(|item| lists.push(item));
+        lists
+    }
+
     /// The approximate number of bytes that an item adds.
     fn length(&self, item: &Item<'a>) -> usize {
         let rule = |rule: &Option<Cow<'a, str>>| match rule {
