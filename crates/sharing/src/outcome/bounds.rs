@@ -1,12 +1,15 @@
 //! Owns the length of outcomes: lists and texts are cut until an outcome fits, and a warning says so. What fits is written once.
 
-use std::{borrow::Cow, io, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use key_policy::KeyAccess;
-use serde::{Serialize, Serializer, ser::Error as _};
-use serde_json::{Value, value::RawValue};
+use serde::Serialize;
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
 
-use super::{ImageRow, KeyRow, Outcome};
+use super::{ImageRow, KeyRow, Outcome, key_rows};
 use crate::domain::shortened;
 
 /// The first warning of an outcome that was cut.
@@ -36,19 +39,20 @@ const CUTS: [Cut; 8] = [
     Cut { rows: 1, text: 100, targets: 20 },
 ];
 
-/// An outcome as JSON text. Inside another document, it is not written again.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct WrittenOutcome(String);
+/// An outcome as JSON text. Inside another document, it is neither written nor read again.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(transparent)]
+pub struct WrittenOutcome(Box<RawValue>);
 
 impl WrittenOutcome {
     /// The text, its fields in the documented order.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.get()
     }
 
     /// The text, its fields in the documented order.
     pub fn into_text(self) -> String {
-        self.0
+        Box::<str>::from(self.0).into_string()
     }
 
     /// Whether it has at most so many bytes as a JSON string, in which quotes and backslashes count twice.
@@ -60,11 +64,13 @@ impl WrittenOutcome {
     }
 }
 
-impl Serialize for WrittenOutcome {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serde_json::from_str::<&RawValue>(&self.0).map_err(S::Error::custom)?.serialize(serializer)
+impl PartialEq for WrittenOutcome {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
     }
 }
+
+impl Eq for WrittenOutcome {}
 
 impl Outcome {
     /// The outcome without its lists.
@@ -101,11 +107,13 @@ impl Outcome {
         self.written(usize::MAX).unwrap_or_default()
     }
 
-    /// The document; `None` if it has more bytes than this.
+    /// The document; `None` if it certainly has more bytes than this. Rows share what they say about a key, so the text may be a
+    /// hundred times as long as the outcome.
     fn written(&self, most: usize) -> Option<WrittenOutcome> {
-        let mut bounded = Bounded { text: Vec::new(), left: most };
-        serde_json::to_writer(&mut bounded, self).ok()?;
-        String::from_utf8(bounded.text).ok().map(WrittenOutcome)
+        if key_rows::shared_length(&self.images) > most {
+            return None;
+        }
+        to_raw_value(self).ok().map(WrittenOutcome)
     }
 
     fn cut(&mut self, cut: Cut) {
@@ -246,23 +254,5 @@ fn shorten(text: &mut String, most: usize) {
 fn shorten_some(text: Option<&mut String>, most: usize) {
     if let Some(text) = text {
         shorten(text, most);
-    }
-}
-
-/// Text of a bounded length. Rows share what they say about a key, so the whole text may be a hundred times as long as the outcome.
-struct Bounded {
-    text: Vec<u8>,
-    left: usize,
-}
-
-impl io::Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.left = self.left.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
-        self.text.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

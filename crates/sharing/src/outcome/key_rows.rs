@@ -12,7 +12,7 @@ use serde::{
 };
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{GrantState, KeyRow, RoleRow};
+use super::{GrantState, ImageRow, KeyRow, RoleRow, to_text};
 use crate::domain::{KeyArn, Target};
 
 /// A row, as it is written.
@@ -69,7 +69,15 @@ impl Serialize for KeyRow {
     }
 }
 
-/// Writes the rows of an image. Nothing more is written once the text is too long.
+/// The bytes that the rows of images share, counted for each row. What is shared is written once for that.
+pub(super) fn shared_length(images: &[ImageRow]) -> usize {
+    let mut lengths = BTreeMap::new();
+    let rows = images.iter().flat_map(|image| &image.keys);
+    let length = |row: &KeyRow| *lengths.entry(Arc::as_ptr(&row.access)).or_insert_with(|| to_text(&*row.access).len());
+    rows.map(length).fold(0, usize::saturating_add)
+}
+
+/// Writes the rows of an image.
 pub(super) fn write<S: Serializer>(rows: &[KeyRow], serializer: S) -> Result<S::Ok, S::Error> {
     let (mut shared, mut written) = (BTreeMap::new(), serializer.serialize_seq(Some(rows.len()))?);
     for row in rows {
