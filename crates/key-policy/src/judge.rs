@@ -18,7 +18,7 @@ use super::{
     key_use::{AskedUse, KeyUse, NEEDED, NEEDED_UNDER_THE_SAME_KEY},
     remark::Remark,
     remedy::{Remedy, RemedySearch, account_to_list},
-    several::Several,
+    several::{Several, worst},
     statement::Effect,
 };
 use crate::domain::{KeyArn, Target};
@@ -160,7 +160,8 @@ impl<'p> Judgement<'p> {
             let unallowed = sides.iter().filter(|(_, sides)| sides.allows.is_empty()).map(|(action, _)| *action);
             let misses = unallowed.filter_map(|action| Some((action, calls.nearest_miss(policy, action)?))).collect();
             let decisions = decide(&sides, calls.granted(&[]));
-            let is_open = Several::of(decisions.iter().take(NEEDED.len())).verdict == ActionVerdict::Conditional;
+            let needed = decisions.get(..NEEDED.len()).unwrap_or(&decisions);
+            let is_open = worst(needed) == ActionVerdict::Conditional;
             let advice = is_open.then(|| account_to_list(&asked, policy, &calls)).flatten();
             PolicyVerdicts { calls, sides, misses, advice }
         });

@@ -26,9 +26,9 @@ pub(super) struct Several {
 }
 
 impl Several {
-    pub(super) fn of<'a>(decisions: impl IntoIterator<Item = &'a (&'a str, Decision<'a>)> + Clone) -> Self {
-        let all = || decisions.clone().into_iter();
-        let verdict = all().map(|(_, decision)| decision.verdict).max().unwrap_or(ActionVerdict::ImplicitDeny);
+    pub(super) fn of(decisions: &[(&str, Decision<'_>)]) -> Self {
+        let all = || decisions.iter();
+        let verdict = worst(decisions);
         let depends_on: BTreeSet<&str> =
             all().flat_map(|(_, decision)| decision.depends_on.iter().map(AsRef::as_ref)).collect();
         let because: BTreeSet<Because> = all()
@@ -46,6 +46,11 @@ impl Several {
             because: because.into_iter().collect(),
         }
     }
+}
+
+/// The verdict on all of the actions together.
+pub(super) fn worst(decisions: &[(&str, Decision<'_>)]) -> ActionVerdict {
+    decisions.iter().map(|(_, decision)| decision.verdict).max().unwrap_or(ActionVerdict::ImplicitDeny)
 }
 
 /// The statement that nearly allowed a request, and the one part of it that did not match, in words.

@@ -11,6 +11,7 @@
 pub mod allowlist;
 pub mod attempt;
 pub mod closing_look;
+mod collected;
 pub mod copy_records;
 pub mod decide;
 pub mod domain;

@@ -27,6 +27,7 @@ pub use sources::{Sources, sources_of_copies, sources_of_uncovered};
 pub use usage::{UsageReads, reports_to_open};
 
 use crate::{
+    collected::into_map,
     decide::{self, Authority, Case, Judgements},
     domain::{AccountId, ImageId, KeyArn},
     facts::{Expiry, Fact, Facts, Image, ImageState, Reading},
@@ -211,7 +212,7 @@ pub fn first<'a>(case: &Case<'a>) -> FirstReads<'a> {
     };
     // Images that are named only by a record are audited, too: the record may have outlived its image.
     let remembering = images.named().iter().filter(|_| is_survey);
-    let records = remembering.map(|id| (id.clone(), RecordReads::new(case, id))).collect();
+    let records = into_map(remembering.map(|id| (id.clone(), RecordReads::new(case, id))));
     FirstReads { images, records, if_not_found }
 }
 
@@ -227,10 +228,10 @@ pub fn further(case: &Case<'_>, facts: &Facts) -> ReadPlan {
         return ReadPlan { usage, ..ReadPlan::default() };
     }
     let unread_records = permitted().filter(|(_, image)| !image.expiries.is_read());
-    let records: BTreeMap<_, _> = unread_records.map(|(id, _)| (id.clone(), RecordReads::new(case, id))).collect();
+    let records = into_map(unread_records.map(|(id, _)| (id.clone(), RecordReads::new(case, id))));
     let is_check = action == Action::Check && permitted().next().is_some();
     ReadPlan {
-        images: permitted().map(|(id, image)| (id.clone(), image_reads(case, id, image))).collect(),
+        images: into_map(permitted().map(|(id, image)| (id.clone(), image_reads(case, id, image)))),
         // If the expiry time is too near, the records alone may decide.
         is_records_first: decide::is_near(case.request, case.now) && !records.is_empty(),
         records,

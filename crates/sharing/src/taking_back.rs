@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    collected::into_map,
     decide::{Case, ImageDecision, SecondLook, Seen, lost, second_looks},
     domain::{AccountId, ImageId, SnapshotId, Target},
     facts::{Facts, Failure, Reading},
@@ -54,7 +55,7 @@ impl Lost {
             let failure = lost(look, seen)?;
             Some(((look.image_id.clone(), look.target.clone()), failure))
         });
-        Self { shares: shares.collect() }
+        Self { shares: into_map(shares) }
     }
 
     /// Whether every share has its record.

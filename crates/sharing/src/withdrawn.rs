@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     closing_look::Listed,
+    collected::into_map,
     decide::{Case, Decision, Withdrawal, may_take},
     domain::{AccountId, CopyName, ImageId, KeyArn, SnapshotId, Target},
     facts::{Facts, Failure, Image, Reading, RegionalImage},
@@ -135,5 +136,6 @@ impl Removal {
 /// The copies that were known before.
 fn known_copies(facts: &Facts, source: &RegionalImage) -> BTreeMap<ImageId, Image> {
     let is_it = |image: &Image| image.is_available_copy_of(source);
-    facts.images.iter().filter(|(_, image)| is_it(image)).map(|(id, image)| (id.clone(), image.clone())).collect()
+    let copies = facts.images.iter().filter(|(_, image)| is_it(image));
+    into_map(copies.map(|(id, image)| (id.clone(), image.clone())))
 }

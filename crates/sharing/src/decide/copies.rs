@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     allowlist::{Copies as CopyTerms, Criterion, Rule},
+    collected::into_map,
     domain::{ImageId, KeyArn},
     facts::{Awaited, Copies, CopyRecord, Fact, Facts, Failure, Image, ImageState, KeyMetadata, RegionalImage},
     needs::CopyOrder,
@@ -33,16 +34,16 @@ pub fn images_meant(case: &Case<'_>, facts: &Facts) -> BTreeMap<ImageId, BTreeMa
     let meant = facts.copies.iter().map(|(source_id, copies)| {
         let there = if case.request.action.is_about_sharing() { copies_meant(case, copies) } else { made_from(copies) };
         let awaited = || awaited_copy(case, source_id, copies).map(|image| (source_id.clone(), image));
-        let there = if there.is_empty() { awaited().into_iter().collect() } else { there };
+        let there = if there.is_empty() { into_map(awaited()) } else { there };
         let lead = lead(there.iter()).cloned();
         let is_told = |id: &ImageId| case.request.action != Action::List || Some(id) == lead.as_ref();
         let waiting = |id: &ImageId| if is_told(id) { copies.waiting.clone() } else { Fact::NotRead };
         (
             source_id.clone(),
-            there.into_iter().map(|(id, it)| (id.clone(), Image { waiting: waiting(&id), ..it })).collect(),
+            into_map(there.into_iter().map(|(id, it)| (id.clone(), Image { waiting: waiting(&id), ..it }))),
         )
     });
-    meant.collect()
+    into_map(meant)
 }
 
 /// The images of this Region that a request is about. An image that is there comes before a copy of it that is not there yet:
@@ -129,17 +130,13 @@ fn copies_meant(case: &Case<'_>, copies: &Copies) -> BTreeMap<ImageId, Image> {
             found.entry(key).or_insert_with(|| (id.clone(), image.clone()));
         }
     }
-    found.into_values().collect()
+    into_map(found.into_values())
 }
 
 /// The images that a list or revoke is about: all that are made from it, whatever their keys.
 fn made_from(copies: &Copies) -> BTreeMap<ImageId, Image> {
-    copies
-        .images
-        .iter()
-        .filter(|(_, image)| !image.state.is_failed())
-        .map(|(id, it)| (id.clone(), it.clone()))
-        .collect()
+    let made = copies.images.iter().filter(|(_, image)| !image.state.is_failed());
+    into_map(made.map(|(id, image)| (id.clone(), image.clone())))
 }
 
 /// The image that stands for a copy that does not exist yet. None if the image to copy doesn't exist either: then only

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Need;
 use crate::{
+    collected::into_map,
     decide::{self, Authority, Case},
     domain::{CopyName, ImageId, Region, SnapshotId},
     facts::{Copies, Facts, Image, ImageState},
@@ -90,7 +91,7 @@ pub fn waiting(case: &Case<'_>, facts: &Facts) -> BTreeMap<ImageId, WaitingReads
         }
         _ => Some(WaitingReads::All(CopyName::source_prefix(source_id))),
     };
-    permitted(case, facts).filter_map(|(id, _)| Some((id.clone(), reads(id)?))).collect()
+    into_map(permitted(case, facts).filter_map(|(id, _)| Some((id.clone(), reads(id)?))))
 }
 
 /// The records of shares that wait for copies of the same image as one of these. An action that removes access to a
@@ -120,7 +121,7 @@ pub fn waiting_beside(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTr
     };
     let unread = asked().filter(|(id, image)| !image.waiting.is_read() && is_shown(id, image));
     let reads = |image: &Image| Some(WaitingReads::All(CopyName::source_prefix(&image.provenance.source()?.id)));
-    unread.filter_map(|(id, image)| Some((id.clone(), reads(image)?))).collect()
+    into_map(unread.filter_map(|(id, image)| Some((id.clone(), reads(image)?))))
 }
 
 /// The images that must be copied, and whose snapshots and keys are read for this.

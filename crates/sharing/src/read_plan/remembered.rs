@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::{
+    collected::into_map,
     decide::{self, Authority, Case},
     domain::{ImageId, KeyArn},
     facts::{Facts, Image, ImageState},
@@ -52,7 +53,7 @@ impl Remembered {
         }
         let known: Option<Vec<_>> = case.request.image_ids.iter().map(|id| Some((id, self.images.get(id)?))).collect();
         let known = known?;
-        let images: BTreeMap<_, _> = known.iter().map(|(id, it)| ((*id).clone(), it.described.clone())).collect();
+        let images = into_map(known.iter().map(|(id, it)| ((*id).clone(), it.described.clone())));
         let permitted = decide::permitted(case, &images);
         if !images.keys().all(|id| permitted.contains(id)) {
             return None;
@@ -84,7 +85,7 @@ impl Remembered {
                 continue;
             }
             let keys = snapshots.iter().filter_map(|backing| backing.snapshot.known()?.key.clone());
-            let keys = needed_on(keys, facts);
+            let keys = needed_on(keys.collect(), facts);
             if self.images.insert(id.clone(), Expected { described, keys }).is_none() {
                 self.by_age.push_back(id);
             }
@@ -100,7 +101,7 @@ impl Remembered {
     pub fn learn_grantees(&mut self, facts: &Facts) {
         for id in facts.images.keys() {
             let Some(Expected { keys, .. }) = self.images.get_mut(id) else { continue };
-            *keys = needed_on(std::mem::take(keys).into_keys(), facts);
+            *keys = needed_on(keys.keys().cloned().collect(), facts);
         }
     }
 
@@ -114,9 +115,9 @@ impl Remembered {
 }
 
 /// The keys, each with the grantees whose grants were needed.
-fn needed_on(keys: impl Iterator<Item = KeyArn>, facts: &Facts) -> Grantees {
+fn needed_on(keys: Vec<KeyArn>, facts: &Facts) -> Grantees {
     let needed = |arn: &KeyArn| facts.grantees.get(arn).cloned().unwrap_or_default();
-    let mut keys: Grantees = keys.map(|arn| (arn.clone(), needed(&arn))).collect();
+    let mut keys = into_map(keys.into_iter().map(|arn| (arn.clone(), needed(&arn))));
     if keys.values().map(BTreeSet::len).sum::<usize>() > MOST_GRANTEES {
         keys.values_mut().for_each(BTreeSet::clear);
     }
