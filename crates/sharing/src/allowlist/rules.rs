@@ -90,8 +90,35 @@ impl Criterion {
 impl Allowlist {
     /// The first rule in document order that covers the question, or the criterion that no rule met.
     pub fn cover(&self, ask: &Ask<'_>) -> Result<&Rule, Criterion> {
+        self.first_that_covers(ask, self.explain(ask))
+    }
+
+    /// Every rule in document order, with the first criterion before [`Criterion::Target`] that it does not meet: this is the same
+    /// for every target.
+    pub fn about_image(&self, ask: &Ask<'_>) -> Vec<(&Rule, Option<Criterion>)> {
+        self.rules.iter().map(|rule| (rule, rule.falls_short_of_image(ask))).collect()
+    }
+
+    /// Answers as [`Self::cover`] does, if `about_image` is what is known of the question without its target.
+    pub fn cover_target<'a>(
+        &'a self,
+        ask: &Ask<'_>,
+        about_image: &[(&'a Rule, Option<Criterion>)],
+    ) -> Result<&'a Rule, Criterion> {
+        let asked = self.with_needed_target(ask);
+        let of_target = |(rule, falls_short): &(&'a Rule, Option<Criterion>)| {
+            (*rule, falls_short.or_else(|| rule.falls_short_of_target(&asked)))
+        };
+        self.first_that_covers(ask, about_image.iter().map(of_target))
+    }
+
+    fn first_that_covers<'a>(
+        &'a self,
+        ask: &Ask<'_>,
+        rules: impl Iterator<Item = (&'a Rule, Option<Criterion>)>,
+    ) -> Result<&'a Rule, Criterion> {
         let mut furthest = Criterion::Requester;
-        for (rule, falls_short) in self.explain(ask) {
+        for (rule, falls_short) in rules {
             match falls_short {
                 None => return Ok(rule),
                 Some(criterion) => furthest = furthest.max(criterion),
@@ -119,9 +146,15 @@ impl Allowlist {
     /// Access can always be removed. So a revoke for a target that no rule of any requester names needs no rule that
     /// names the target.
     pub fn explain<'a>(&'a self, ask: &Ask<'_>) -> impl Iterator<Item = (&'a Rule, Option<Criterion>)> {
+        let ask = self.with_needed_target(ask);
+        let falls_short =
+            move |rule: &Rule| rule.falls_short_of_image(&ask).or_else(|| rule.falls_short_of_target(&ask));
+        self.rules.iter().map(move |rule| (rule, falls_short(rule)))
+    }
+
+    fn with_needed_target<'q>(&self, ask: &Ask<'q>) -> Ask<'q> {
         let needs_target = |target: &&Target| ask.action != Action::Revoke || self.names_target(target);
-        let ask = Ask { target: ask.target.filter(needs_target), ..*ask };
-        self.rules.iter().map(move |rule| (rule, rule.falls_short(&ask)))
+        Ask { target: ask.target.filter(needs_target), ..*ask }
     }
 
     /// Whether any rule, of any requester, names the target.
@@ -140,6 +173,11 @@ impl Allowlist {
     }
 }
 
+/// The first criterion that is not met. Nothing is asked after it.
+fn first_unmet<const N: usize>(criteria: [(Criterion, &dyn Fn() -> bool); N]) -> Option<Criterion> {
+    criteria.into_iter().find(|(_, is_met)| !is_met()).map(|(criterion, _)| criterion)
+}
+
 impl Rule {
     /// Whether it names the requester, by itself or by a group.
     pub fn names(&self, requester: &Requester) -> bool {
@@ -151,17 +189,22 @@ impl Rule {
         self.approvers.iter().any(|pattern| pattern.matches(requester))
     }
 
-    /// The first criterion that this rule does not meet.
-    fn falls_short(&self, ask: &Ask<'_>) -> Option<Criterion> {
-        let terms = ask.terms.as_ref();
-        // Nothing is asked after the first criterion that is not met.
-        let met: [(Criterion, &dyn Fn() -> bool); 9] = [
+    /// The first criterion before [`Criterion::Target`] that this rule does not meet.
+    fn falls_short_of_image(&self, ask: &Ask<'_>) -> Option<Criterion> {
+        first_unmet([
             (Criterion::Requester, &|| self.names(ask.requester)),
             (Criterion::Action, &|| !ask.action.needs_entry() || self.actions.contains(&ask.action)),
             (Criterion::Image, &|| ask.image.is_none_or(|(name, tags)| self.images.include(name, tags))),
             (Criterion::Provenance, &|| {
                 ask.provenance.is_none_or(|(it, now)| self.images.shortfalls(it, now).is_empty())
             }),
+        ])
+    }
+
+    /// The first criterion from [`Criterion::Target`] on that this rule does not meet.
+    fn falls_short_of_target(&self, ask: &Ask<'_>) -> Option<Criterion> {
+        let terms = ask.terms.as_ref();
+        first_unmet([
             (Criterion::Target, &|| ask.target.is_none_or(|target| self.targets.contains(target))),
             (Criterion::Access, &|| terms.is_none_or(|terms| terms.access <= self.access)),
             (Criterion::Roles, &|| terms.is_none_or(|terms| self.allows_roles(terms.service_linked_roles))),
@@ -169,8 +212,7 @@ impl Rule {
             (Criterion::Copies, &|| {
                 terms.and_then(|terms| terms.copy_from).is_none_or(|region| self.copies_from(region))
             }),
-        ];
-        met.into_iter().find(|(_, is_met)| !is_met()).map(|(criterion, _)| criterion)
+        ])
     }
 
     /// Whether the rule allows grants for all of these roles.

@@ -251,7 +251,8 @@ pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, ima
         permit.refusals.push(refusals::image_not_owned(case, image_id));
     }
     if permit.refusals.is_empty() && permit.unsettled.is_none() {
-        case.request.targets.iter().for_each(|asked| permit.add_target(case, image, asked));
+        let [asks, shares] = [case.request.action, Action::Share].map(|action| Coverage::new(action, case, image));
+        case.request.targets.iter().for_each(|asked| permit.add_target(case, image, asked, [&asks, &shares]));
     }
     withdraw_own(case, image, &mut permit);
     permit
@@ -260,9 +261,15 @@ pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, ima
 impl<'a> Permit<'a> {
     /// Decides whether a rule covers the target: for a check one that lets the requester ask, and then one that would let the
     /// requester share.
-    fn add_target(&mut self, case: &Case<'a>, image: &Image, asked: &'a AskedTarget) {
+    fn add_target(
+        &mut self,
+        case: &Case<'a>,
+        image: &Image,
+        asked: &'a AskedTarget,
+        [asks, shares]: [&Coverage<'a, '_>; 2],
+    ) {
         let action = case.request.action;
-        let covering = covering_rule(action, case, image, &asked.target);
+        let covering = asks.rule(case, &asked.target);
         if action != Action::Check {
             match covering {
                 Ok(rule) => self.targets.push((asked, rule)),
@@ -279,7 +286,7 @@ impl<'a> Permit<'a> {
             Err(criterion) => return self.refuse_target(action, case, image, asked, criterion),
         };
         self.checked.push((asked, covering.ok().flatten()));
-        match covering_rule(Action::Share, case, image, &asked.target) {
+        match shares.rule(case, &asked.target) {
             Ok(rule) => self.targets.push((asked, rule)),
             Err(criterion) => {
                 let nearest = nearest_rule(Action::Share, case, image, Some(&asked.target), criterion);
@@ -460,8 +467,36 @@ pub(super) fn covering_rule<'a>(
     image: &Image,
     target: &Target,
 ) -> Result<Option<&'a Rule>, Criterion> {
-    let Authority::Requester(requester) = case.authority else { return Ok(None) };
-    case.allowlist.cover(&ask(case, requester, action, image, Some(target))).map(Some)
+    Coverage::new(action, case, image).rule(case, target)
+}
+
+/// Which rules cover an action for an image, found once for all targets.
+struct Coverage<'a, 'i> {
+    action: Action,
+    image: &'i Image,
+    about_image: Vec<(&'a Rule, Option<Criterion>)>,
+}
+
+impl<'a, 'i> Coverage<'a, 'i> {
+    fn new(action: Action, case: &Case<'a>, image: &'i Image) -> Self {
+        let about_image = match case.authority {
+            Authority::Requester(requester) => case.allowlist.about_image(&ask(case, requester, action, image, None)),
+            Authority::Expiry(_) => Vec::new(),
+        };
+        Self { action, image, about_image }
+    }
+
+    /// The rule that covers the target; `None` for an expiry, which needs no rule.
+    fn rule(&self, case: &Case<'a>, target: &Target) -> Result<Option<&'a Rule>, Criterion> {
+        let Authority::Requester(requester) = case.authority else { return Ok(None) };
+        let ask = ask(case, requester, self.action, self.image, Some(target));
+        // Whether the name of a copy or that of its source counts depends on the target.
+        let rule = match self.image.source_naming {
+            Some(_) => case.allowlist.cover(&ask),
+            None => case.allowlist.cover_target(&ask, &self.about_image),
+        };
+        rule.map(Some)
+    }
 }
 
 fn ask<'a>(
