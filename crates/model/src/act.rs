@@ -12,6 +12,7 @@ use sharing::{
 
 use crate::{
     invocation::{Invocation, Pursued},
+    kinds::AGAIN,
     looks,
     planted::Planted,
     script::Asked,
@@ -28,8 +29,10 @@ pub fn act<'a>(
     mut outcome: Outcome,
 ) -> Asked<Pursued> {
     let planted = invocation.planted;
+    let is_again = invocation.id.ends_with(&format!("-{AGAIN}"));
     let of_image = |(decision, steps): (ImageDecision<'a>, Vec<Step>)| {
         let at_once = case.hint.filter(|_| planted == Planted::EndsAtOnce && !steps.is_empty()).map(end);
+        let steps = if planted == Planted::NothingAgain && is_again { Vec::new() } else { steps };
         let gives = |is_it: fn(&Step) -> bool| steps.iter().any(is_it);
         let is_half = gives(|step| matches!(step, Step::AddLaunchPermissions { .. }))
             && !gives(|step| matches!(step, Step::CreateGrant { .. }));

@@ -14,8 +14,8 @@ use crate::{
     invoke::invoke,
     kept::{Event, Kept, Lag, Shared},
     killing::Killed,
-    kinds::{Actor, LAST_HINT, Whose},
-    known::{BrokenByStep, Exception},
+    kinds::{AGAIN, Actor, Kind, LAST_HINT, Whose},
+    known::{BrokenByStep, Exception, NOT_MENDED},
     planted::Planted,
     pool::Word,
     rules::{Aftermath, End, Taken},
@@ -267,23 +267,36 @@ impl Explorer {
     /// One hint, from its beginning to its end.
     fn hint(&mut self, name: Word, after: &mut Aftermath) {
         let trigger = Trigger::Due(self.pools.names.get(name).parse().unwrap());
-        let what = (&trigger, "hint");
-        let tree = self.begin(Whose::Hint(name), what);
-        let mut at = 0;
+        let ended = self.alone(Whose::Hint(name), (&trigger, "hint"), &mut after.kept);
+        after.told.extend(ended.told.iter().cloned());
+    }
+
+    /// One invocation, from its beginning to its end, if nothing else runs and nothing goes wrong.
+    fn alone(&mut self, whose: Whose, what: (&Trigger, &str), kept: &mut Kept) -> Rc<Ended> {
+        let (tree, mut at) = (self.begin(whose, what), 0);
         loop {
             match self.trees[tree].node(at).next.clone() {
                 Ok(ended) => {
-                    after.kept = ended.for_good.into_iter().fold(after.kept.clone(), Kept::for_good);
-                    return after.told.extend(ended.told.iter().cloned());
+                    *kept = ended.for_good.into_iter().fold(kept.clone(), Kept::for_good);
+                    return ended;
                 }
                 Err(calls) => {
                     let call = calls[0].clone();
-                    let (kept, answer) = after.kept.answers(&call, &self.pools, Lag::default()).remove(0);
-                    after.kept = kept;
+                    let (after, answer) = kept.answers(&call, &self.pools, Lag::default()).remove(0);
+                    *kept = after;
                     at = self.child(tree, what, at, &(call, answer));
                 }
             }
         }
+    }
+
+    /// Sends a request of this kind after everything has ended, and returns how it ends, and what comes after it.
+    fn send_again(&mut self, kind: Kind, kept: &Kept) -> (Rc<Ended>, Rc<Aftermath>) {
+        let mut kept = kept.caught_up();
+        let Actor { whose, trigger, id, .. } = Actor::new(kind, AGAIN);
+        let ended = self.alone(whose, (&trigger, &id), &mut kept);
+        let place = self.place(kept);
+        (ended, self.aftermath(place))
     }
 }
 
@@ -338,10 +351,15 @@ impl Run<'_> {
                 let (ended, answers, aftermath) = (&*ended, &*answers, &*aftermath);
                 let pools = &self.explorer.pools;
                 let end = End { kept, ended, answers, aftermath, is_undisturbed, pools };
-                for what in self.scene.check_end(&end) {
-                    let exception = Exception::of_end(what, self.scene, &end);
-                    if !self.is_known((what, exception), (place, None), &mut explored) {
+                let broken = self.scene.check_end(&end).into_iter();
+                let broken: Vec<_> = broken.map(|what| (what, Exception::of_end(what, self.scene, &end))).collect();
+                let after = Kept { clock: kept.clock, ..aftermath.kept.clone() };
+                for (what, exception) in broken {
+                    let mended = exception.map_or(Ok(()), |exception| self.is_mended(exception, &after));
+                    let found = if mended.is_ok() { (what, exception) } else { (NOT_MENDED, None) };
+                    if !self.is_known(found, (place, None), &mut explored) {
                         let told = aftermath.told.iter().map(|told| format!("then a hint tells: {told:?}"));
+                        let told: Vec<_> = told.chain(mended.err()).collect();
                         explored.found.iter_mut().for_each(|found| found.trace.extend(told.clone()));
                         return explored;
                     }
@@ -363,6 +381,21 @@ impl Run<'_> {
             }
         }
         explored
+    }
+
+    /// Sends the requests again of which one mends this. If none does, returns how they ended.
+    fn is_mended(&mut self, exception: &Exception, kept: &Kept) -> Result<(), String> {
+        let Exception { number, mend, .. } = exception;
+        let mut how = format!("exception {number}");
+        let requests = mend.requests(self.scene);
+        for kind in &requests {
+            let (ended, after) = self.explorer.send_again(*kind, kept);
+            if mend.is_done(&ended, &after.kept) {
+                return Ok(());
+            }
+            how += &format!("; {}, sent again, is {:?}, and hints tell {:?}", kind.name(), ended.result, after.told);
+        }
+        if requests.is_empty() { Ok(()) } else { Err(how) }
     }
 
     /// Takes note of what does not hold, and says whether that is known.

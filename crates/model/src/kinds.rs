@@ -315,6 +315,9 @@ impl Kind {
     }
 }
 
+/// The number of a request that is sent again at the end: no scene has as many of its kind.
+pub const AGAIN: usize = 3;
+
 /// Whose invocations they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Whose {

@@ -26,8 +26,53 @@ pub struct Exception {
     pub number: u8,
     /// Its heading there.
     pub heading: &'static str,
+    /// What mends it.
+    pub mend: Mend,
     at_step: Option<(&'static [&'static str], OfStep)>,
     at_end: Option<(&'static [&'static str], OfEnd)>,
+}
+
+/// What mends something that does not hold, as docs/reliability.md says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mend {
+    /// Nothing by itself: the audit reports it, or nobody needs it.
+    Nothing,
+    /// The same share, sent again, gives everything, if it is still allowed.
+    Share,
+    /// The same revoke or reset, sent again, leaves nothing.
+    TakeBack,
+}
+
+/// What is wrong if it does not.
+pub const NOT_MENDED: &str = "the same request, sent again, does not mend what is known not to hold";
+
+impl Mend {
+    /// The requests of which one is sent again.
+    pub fn requests(self, scene: &Scene) -> Vec<Kind> {
+        let such =
+            |is_it: fn(Kind) -> bool| scene.actors.iter().map(|actor| actor.kind).filter(move |kind| is_it(*kind));
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::TakeBack => such(Kind::takes_away).collect(),
+            // Of a share that had waited before, the request is not among those that run. One that needs an approval waits for
+            // that again.
+            Self::Share if !scene.has(Kind::gives) && scene.before.is_about_copies() => vec![Kind::ShareCopy],
+            Self::Share => such(Kind::gives).collect(),
+        }
+    }
+
+    /// Whether it is mended when the request has ended so.
+    pub fn is_done(self, ended: &Ended, kept: &Kept) -> bool {
+        let is_over = matches!(ended.result, Status::Refused | Status::Failed);
+        let is_gone = kept.images.iter().any(|image| image.stands.now == Stands::Gone);
+        match self {
+            Self::Nothing => true,
+            Self::TakeBack => ended.result == Status::Completed && (0..SLOTS).all(|slot| kept.has_nothing(slot, ONE)),
+            // It is not allowed any more, or can't be made.
+            Self::Share if is_over => kept.is_withdrawn || kept.is_source_gone || is_gone || is_too_late(ended),
+            Self::Share => (0..SLOTS).any(|slot| kept.has_all(slot, ONE)),
+        }
+    }
 }
 
 /// Whether a rule that a step breaks is broken as docs/reliability.md says.
@@ -59,15 +104,19 @@ struct BrokenAtEnd<'b> {
 
 impl Exception {
     const fn at_step(number: u8, heading: &'static str, rules: &'static [&'static str], is_it: OfStep) -> Self {
-        Self { number, heading, at_step: Some((rules, is_it)), at_end: None }
+        Self { number, heading, mend: Mend::Nothing, at_step: Some((rules, is_it)), at_end: None }
     }
 
     const fn at_end(number: u8, heading: &'static str, rules: &'static [&'static str], is_it: OfEnd) -> Self {
-        Self { number, heading, at_step: None, at_end: Some((rules, is_it)) }
+        Self { number, heading, mend: Mend::Nothing, at_step: None, at_end: Some((rules, is_it)) }
     }
 
     const fn or_at_end(self, rules: &'static [&'static str], is_it: OfEnd) -> Self {
         Self { at_end: Some((rules, is_it)), ..self }
+    }
+
+    const fn mended_by(self, mend: Mend) -> Self {
+        Self { mend, ..self }
     }
 
     /// The one that explains why a step breaks this rule.
@@ -98,14 +147,17 @@ pub static EXCEPTIONS: [Exception; 23] = [
         "A reset that is killed after it has deleted a record, while a share adds a create volume permission.",
         &[UNRECORDED[1]],
         |broken| broken.end.kept.killed.is_missed,
-    ),
-    Exception::at_end(3, "Two hints that cross, at one call.", &[UNDONE], |broken| broken.is_overtaken()),
+    )
+    .mended_by(Mend::TakeBack),
+    Exception::at_end(3, "Two hints that cross, at one call.", &[UNDONE], |broken| broken.is_overtaken())
+        .mended_by(Mend::Share),
     Exception::at_step(4, "Two copies, if a copy fails at once.", &[TWO_COPIES], |broken| {
         broken.after.killed.is_failed_at_once
     }),
     Exception::at_end(5, "A copy for which nobody waits any more.", &[UNDONE, NOBODY_WAITS], |broken| {
         broken.is_given_up_late()
-    }),
+    })
+    .mended_by(Mend::Share),
     Exception::at_end(
         6,
         "A hint that is killed before its second look, while a revoke deletes its record.",
@@ -115,10 +167,12 @@ pub static EXCEPTIONS: [Exception; 23] = [
             let by_hint = |actor: u8| broken.scene.actors[usize::from(actor)].kind.is_hint();
             has.into_iter().zip(broken.end.kept.killed.gave).all(|(has, gave)| !has || gave.is_some_and(by_hint))
         },
-    ),
+    )
+    .mended_by(Mend::TakeBack),
     Exception::at_end(7, "A revoke at whose last look EC2 still describes the copy as pending.", &[GIVEN], |broken| {
         broken.end.kept.killed.is_seen_late
-    }),
+    })
+    .mended_by(Mend::TakeBack),
     Exception::at_end(8, "A share whose outcome is not published.", &[UNTOLD, OTHER_UNTOLD, ASK_LOST], |broken| {
         broken.end.kept.killed.is_unheard
     }),
@@ -131,7 +185,8 @@ pub static EXCEPTIONS: [Exception; 23] = [
         "A hint that gives a share up, while another finds that the copy has just become available.",
         &[UNDONE],
         |broken| broken.is_given_up_meanwhile(),
-    ),
+    )
+    .mended_by(Mend::Share),
     Exception::at_end(11, "A copy whose source is deregistered while it is pending.", &[NOBODY_WAITS], |broken| {
         let Kept { is_source_gone, killed, .. } = broken.end.kept;
         *is_source_gone && (broken.is_refused(RefusalCode::ImageNotFound) || killed.is_unheard)
@@ -151,16 +206,19 @@ pub static EXCEPTIONS: [Exception; 23] = [
     Exception::at_end(15, "Two hints of which one is sent again.", &[UNDONE], |broken| {
         let is_ended = broken.is_lost(Ending::FoundNothing) || broken.is_lost(Ending::GivenUp);
         broken.end.kept.killed.is_made && broken.cannot_launch() && is_ended
-    }),
+    })
+    .mended_by(Mend::Share),
     Exception::at_end(16, "A late share and the last hint, after a crash.", &[UNDONE], |broken| {
         broken.end.kept.killed.is_replaced && broken.is_lost(Ending::Replaced)
-    }),
+    })
+    .mended_by(Mend::Share),
     Exception::at_step(17, "A share that can't read its record again.", &[REMOVED_FIRST], |broken| {
         let is_grant = broken.taken.step(broken.pools).is_some_and(|step| matches!(*step, Step::RevokeGrant { .. }));
         let (kind, unread) = (broken.scene.actors[broken.taken.actor].kind, broken.taken.unread);
         is_grant && kind.shares() && unread.lacks_a_record() && unread.lacks_grants()
     })
-    .or_at_end(&[MISSING, MISSING_OF_APPROVED, UNDONE, UNTOLD, NOBODY_WAITS], |broken| broken.is_undone_unread()),
+    .or_at_end(&[MISSING, MISSING_OF_APPROVED, UNDONE, UNTOLD, NOBODY_WAITS], |broken| broken.is_undone_unread())
+    .mended_by(Mend::Share),
     Exception::at_end(18, "A revoke that can't list the grants again.", &[UNRECORDED[2]], |broken| {
         broken.took(|call, answer| *call == Call::Grants && matches!(answer, Answer::Failed | Answer::Refused))
     }),
@@ -172,7 +230,8 @@ pub static EXCEPTIONS: [Exception; 23] = [
             let is_it = |why| matches!(why, Some(Undone::LostUnlisted(Some(Ending::FoundNothing))));
             broken.end.is_lost_by(is_it)
         },
-    ),
+    )
+    .mended_by(Mend::Share),
     Exception::at_end(20, "A share that is killed, and sent again only when it would end.", &UNRECORDED, |broken| {
         broken.scene.has(Kind::takes_away) && broken.gave_it(|actor, ended| actor.kind.gives() && is_too_late(ended))
     }),
@@ -181,7 +240,8 @@ pub static EXCEPTIONS: [Exception; 23] = [
         "A hint that is killed while it undoes a share.",
         &[UNTOLD, OTHER_UNTOLD, NOBODY_WAITS],
         |broken| broken.end.kept.killed.is_undoing,
-    ),
+    )
+    .mended_by(Mend::Share),
     Exception::at_end(
         22,
         "A request that is killed after it has begun a copy, and refused when it is sent again.",

@@ -69,6 +69,8 @@ pub enum Planted {
     KeepsHalf,
     /// A hint that finds a share half made ends its waiting.
     EndsHalf,
+    /// A request that is sent again after everything has ended changes nothing.
+    NothingAgain,
     /// An approval that is carried out keeps its records. The hints of the decision delete them.
     KeepsDecision,
 }
@@ -117,6 +119,7 @@ impl Planted {
             | Self::NoRecordAgain
             | Self::Early
             | Self::EndsHalf
+            | Self::NothingAgain
             | Self::KeepsHalf
             | Self::KeepsDecision
             | Self::NothingOverdue

@@ -14,7 +14,7 @@ use model::{
     explore::{Explorer, Limits},
     kept::Lag,
     kinds::Kind,
-    known::EXCEPTIONS,
+    known::{EXCEPTIONS, NOT_MENDED},
     planted::Planted,
     rules::approved_copies::NOBODY_SAYS_SO,
     scenes::{Before, Scene},
@@ -296,6 +296,13 @@ fn a_hint_that_gives_what_its_rule_allows_no_longer_is_found() {
     let withdrawn = Limits { events: 1, ..SIMPLE };
     finds(Planted::OldAllowlist, &[Kind::Tick], Before::Copied, withdrawn, what);
     finds(Planted::OldAllowlist, &[Kind::Copied, Kind::Tick], Before::Waits, withdrawn, what);
+}
+
+#[test]
+fn a_request_that_does_not_mend_what_it_should_is_found() {
+    finds(Planted::NothingAgain, &[Kind::Tick; 2], Before::Copied, SIMPLE, NOT_MENDED);
+    let with_crash = Limits { crashes: 1, ..SIMPLE };
+    finds(Planted::NothingAgain, &[Kind::Tick, Kind::RevokeCopy], Before::Waits, with_crash, NOT_MENDED);
 }
 
 #[test]
