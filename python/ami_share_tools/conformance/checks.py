@@ -518,6 +518,19 @@ def grant_for_a_source(world: World) -> str:
 
 
 @check(
+    "Is a grant refused whose grantee is an account's bare number, or does it let the account in?",
+    "AccessDeniedException or InvalidArnException or ValidationException",
+    "a key and a grant",
+)
+def grant_to_a_number(world: World) -> str:
+    world.let_in()
+    made = answer(world.grant, grantee=world.target, operations=["GenerateDataKeyWithoutPlaintext"])
+    if made != "accepted":
+        return made
+    return answer(world.their_kms.generate_data_key_without_plaintext, KeyId=world.key(), NumberOfBytes=16)
+
+
+@check(
     "Does a grant to an account as a whole let its principals use the key? Rules with `keys: grant` rely on it.",
     "accepted",
     "a key and a grant",

@@ -61,14 +61,14 @@ def encrypting(condition: Document, *contexts: Context) -> Callable[[World], lis
     return lambda _: [({"Condition": condition}, list(contexts))]
 
 
-def for_principal(principal: Document) -> Callable[[World], list[Ask]]:
-    return lambda _: [({"Principal": principal}, [])]
+def naming(**element: Document) -> Callable[[World], list[Ask]]:
+    """A policy that names principals so. Whatever AWS makes of it, it lets in nobody but the target."""
+    return lambda world: [(element | {"Condition": {"StringEquals": {"aws:PrincipalAccount": world.target}}}, [])]
 
 
 def not_principal_with_allow(world: World) -> list[Ask]:
     owner, target = (f"arn:{world.partition}:iam::{account}:root" for account in (world.owner, world.target))
-    theirs = {"StringEquals": {"aws:PrincipalAccount": world.target}}  # nobody else is let in
-    return [({"NotPrincipal": {"AWS": listed}, "Condition": theirs}, []) for listed in ([owner], [owner, target])]
+    return [ask for listed in ([owner], [owner, target]) for ask in naming(NotPrincipal={"AWS": listed})(world)]
 
 
 def key_named_twice(world: World) -> list[Ask]:
@@ -83,6 +83,15 @@ def operators(*names: str) -> Callable[[World], list[Ask]]:
 
 def not_resource_with_a_variable(world: World) -> list[Ask]:
     return [({"NotResource": f"{world.key().rpartition('/')[0]}/${{aws:PrincipalTag/none}}"}, [])]
+
+
+def malformed_statement(world: World) -> list[Ask]:
+    statements: list[Document] = [
+        {"Resource": "*", "NotResource": "*"},
+        {"Condition": []},
+        {"Principal": world.target},
+    ]
+    return [(statement, []) for statement in statements]
 
 
 def wildcard_across_segments(world: World) -> list[Ask]:
@@ -118,9 +127,10 @@ POLICIES = [
     ),
     Policies(
         "not-principal-with-allow",
-        "Does an Allow with NotPrincipal let in whom it does not list, and not whom it lists?",
+        "Does an Allow with NotPrincipal let in whom it does not list, and not whom it lists? The evaluator calls the first "
+        "unknown.",
         not_principal_with_allow,
-        f"accepted, AccessDeniedException or {REFUSED}, {REFUSED}",
+        f"accepted, AccessDeniedException or AccessDeniedException, AccessDeniedException or {REFUSED}, {REFUSED}",
     ),
     Policies(
         "many-values-without-a-set-operator",
@@ -249,15 +259,56 @@ POLICIES = [
         lambda _: [({"Effect": "allow"}, [])],
     ),
     Policies(
-        "any-service", "Does the principal `Service: *` let in an account?", for_principal({"Service": "*"}), NOT_LET_IN
+        "null-spelling",
+        "Does KMS take `ForAllValues:Null`, and `Null` with a value other than true and false? The evaluator calls them unknown.",
+        when({"ForAllValues:Null": {"aws:TagKeys": "true"}}, {"Null": {"aws:TagKeys": "maybe"}}),
+    ),
+    Policies(
+        "arn-operator-on-a-text",
+        "Does `ArnNotLike` hold for a text that is no ARN?",
+        encrypting({"ArnNotLike": {CONTEXT: "arn:aws:iam::*:role/none"}}, {"text": "a"}),
+        "accepted",
+    ),
+    Policies(
+        "value-of-another-type",
+        "Do `NumericNotEquals`, and `Bool` with false, hold for a text that is neither number nor Boolean? The evaluator calls "
+        "them unknown.",
+        lambda world: [
+            *encrypting({"NumericNotEquals": {CONTEXT: "5"}}, {"text": "a"})(world),
+            *encrypting({"Bool": {CONTEXT: "false"}}, {"text": "a"})(world),
+        ],
+    ),
+    Policies(
+        "malformed-statement",
+        "Does KMS take a statement with both Resource and NotResource, with a list as its condition, or with a text as its "
+        "principal? The evaluator calls them unknown.",
+        malformed_statement,
+    ),
+    Policies(
+        "no-action",
+        "Does a statement with an empty list of actions let in anybody?",
+        lambda _: [({"Action": []}, [])],
+        NOT_LET_IN,
+    ),
+    Policies(
+        "not-principal-everybody",
+        "Does an Allow whose NotPrincipal is everybody let in anybody?",
+        naming(NotPrincipal={"AWS": "*"}),
+        NOT_LET_IN,
+    ),
+    Policies(
+        "any-service",
+        "Does the principal `Service: *` let in an account?",
+        naming(Principal={"Service": "*"}),
+        NOT_LET_IN,
     ),
     Policies(
         "canonical-user",
         "Does KMS take a `CanonicalUser`, which no account has?",
-        for_principal({"CanonicalUser": "0" * 64}),
+        naming(Principal={"CanonicalUser": "0" * 64}),
         NOT_LET_IN,
     ),
     Policies(
-        "no-principal", "Does an empty list of principals let in anybody?", for_principal({"AWS": []}), NOT_LET_IN
+        "no-principal", "Does an empty list of principals let in anybody?", naming(Principal={"AWS": []}), NOT_LET_IN
     ),
 ]

@@ -318,7 +318,7 @@ def whole(principal: str, *statements: Document) -> list[Document]:
     """The statements with what they don't say: they allow, this principal, and on every resource."""
     default = {"Effect": "Allow", "Principal": {"AWS": principal}, "Resource": "*"}
     return [
-        {name: it for name, it in (default | statement).items() if f"Not{name}" not in statement}
+        {name: it for name, it in default.items() if f"Not{name}" not in statement} | statement
         for statement in statements
     ]
 

@@ -60,6 +60,7 @@ class Judge:
 
     def __init__(self) -> None:
         self.statements: list[Document] = []
+        self.questions: list[Document] = []
         self.said: list[evaluator.Answer] = []
 
     @property
@@ -96,6 +97,7 @@ class Judge:
             "context_mode": "closed",
             "context": always | context,
         }
+        self.questions.append(question)
         self.said.append(evaluator.judge_action(question, action))
 
 

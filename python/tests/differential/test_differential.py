@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import unittest
 from pathlib import Path
 
+from ami_share_tools.conformance.policies import POLICIES
 from ami_share_tools.differential import compare, completions, evaluator, faults, launch
 from ami_share_tools.differential.generator import Generator
 from ami_share_tools.differential.operators import OPERATORS
 from ami_share_tools.differential.product import Product
 from ami_share_tools.repository import CASES, ROOT
+from tests.conformance.test_conformance import Judge
 
 FIELD_CASES = Path(compare.__file__).with_name("field-cases.json")
 QUESTIONS = 4000
@@ -115,6 +118,24 @@ class TheGenerator(unittest.TestCase):
 
 
 class TheProduct(unittest.TestCase):
+    def test_answers_what_the_checks_of_conformance_expect_of_aws(self) -> None:
+        answers = {
+            "allowed": ["accepted"],
+            "conditional": ["accepted", "AccessDeniedException"],
+            "implicit-deny": ["AccessDeniedException"],
+        }
+        with Product([binary]) as product:
+            for policies in POLICIES:
+                with self.subTest(policies.name):
+                    judge = Judge()
+                    policies.ask(judge)  # type: ignore[arg-type]
+                    verdicts = [product.ask(question)["verdict"] for question in judge.questions]
+                    if policies.expected is None:
+                        self.assertIn("conditional", verdicts)
+                        continue
+                    could_be = {", ".join(those) for those in itertools.product(*(answers[one] for one in verdicts))}
+                    self.assertLessEqual(could_be, set(policies.expected.split(" or ")))
+
     def test_gives_each_settled_case_its_verdict(self) -> None:
         with Product([binary]) as product:
             for case in faults.settled_cases():
