@@ -169,7 +169,7 @@ else
 bench-function: export AMI_SHARE_BOOTSTRAP := $(TARGET)/release/bootstrap
 bench-function: release $(BENCH_READY)
 endif
-	$(call say,Waves and starts and the peer (3 minutes))
+	$(call say,Waves, starts, the peer and what Lambda bills (5 minutes))
 	$(TOOLS).benches
 
 bench-core: rust

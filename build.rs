@@ -8,7 +8,6 @@ const SCRIPT: &str = "build/no-unwind-tables.ld";
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed={SCRIPT}");
-    println!("cargo::rerun-if-env-changed=RUSTC_LINKER");
     let is = |variable: &str, value: &str| env::var(variable).is_ok_and(|found| found == value);
     let Ok(out) = env::var("OUT_DIR") else { return Ok(()) };
     if !is("PROFILE", "release") || !is("CARGO_CFG_TARGET_OS", "linux") {
@@ -18,9 +17,12 @@ fn main() -> io::Result<()> {
     let script = Path::new(&out).join("no-unwind-tables.ld");
     fs::copy(SCRIPT, &script)?;
     println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", script.display());
-    // Functions that are the same become one. Only LLD can do that, the linker of this target unless Cargo is told another one:
+    // Functions that are the same become one. GNU ld and zig, the linker of cargo-lambda, can't do that; LLD can, which is the
+    // linker of this target unless Cargo is told another one:
     // https://blog.rust-lang.org/2025/09/01/rust-lld-on-1.90.0-stable/
-    if is("TARGET", "x86_64-unknown-linux-gnu") && env::var_os("RUSTC_LINKER").is_none() {
+    let names_linker = |flags: String| flags.contains("link") || flags.contains("fuse-ld");
+    let is_told = env::var_os("RUSTC_LINKER").is_some() || env::var("CARGO_ENCODED_RUSTFLAGS").is_ok_and(names_linker);
+    if is("TARGET", "x86_64-unknown-linux-gnu") && !is_told {
         println!("cargo::rustc-link-arg-bins=-Wl,--icf=all");
     }
     Ok(())

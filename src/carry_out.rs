@@ -81,7 +81,8 @@ pub async fn carry_on<'a>(
 async fn run_each<T>(writer: Writer<'_>, plans: Vec<(T, Vec<Step>)>, deadline: Instant) -> Vec<(T, Vec<StepResult>)> {
     let aws = &writer.aws.until(deadline);
     let writer = Writer { aws, ..writer };
-    // A step waits for its turn here and not in the client, so that it checks the time when it really starts.
+    // A step waits for its turn here and not in the client, so that it checks the time when it really starts. If AWS throttles
+    // one of them, the others wait in the client.
     let turns = &Semaphore::new(aws.calls_at_once());
     stream::iter(plans)
         .map(async |(of, steps)| (of, run(writer, steps, turns, deadline).await))

@@ -258,7 +258,10 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
+    use sharing::facts::Failure;
+
     use super::*;
+    use crate::aws::turns::CONCURRENCY;
 
     #[test]
     fn terminal_codes_are_never_tried_again() {
@@ -271,6 +274,26 @@ mod tests {
         ] {
             assert_eq!(pause(code, 1, 0.5), None, "{code:?}");
         }
+    }
+
+    #[test]
+    fn fewer_calls_run_at_once_after_a_throttled_answer_and_more_again_after_good_ones() {
+        let throttled = || {
+            let error = CallError::not_answered("ec2:DescribeImages", "ami-1");
+            CallError { failure: Failure { code: ErrorCode::Throttled, ..error.failure }, is_uncertain: false }
+        };
+        let patience = Patience::default();
+        let answers = Mutex::new(vec![Ok(()), Err(throttled())]);
+        let attempt = || -> Attempt<'_> { Box::pin(async { answers.lock().unwrap().pop().unwrap_or(Ok(())) }) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let mut call = || {
+            runtime.block_on(patience.repeat("ec2:DescribeImages", "ami-1", &attempt)).unwrap();
+            patience.calls_at_once()
+        };
+        assert_eq!(call(), CONCURRENCY / 2, "one attempt was throttled, the next was not");
+        let grown: Vec<_> = (0..CONCURRENCY).map(|_| call()).collect();
+        assert!(grown.is_sorted() && grown.last() > Some(&(CONCURRENCY / 2)), "{grown:?}");
+        assert_eq!(patience.attempts().repeated, 1);
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
+    process,
     time::Duration,
 };
 
-use ami_share::deployment::Deployment;
+use ami_share::{allowlist_source::Source, deployment::Deployment};
 use serde_json::{Value, json};
 use sharing::{
     domain::{GrantName, ImageId, KeyArn},
@@ -169,22 +171,39 @@ fn nobody_waits_for_grants_that_are_asked_for_ahead_and_not_needed() {
 
 /// An image that a rule covered and covers no longer: nothing that was read ahead is told.
 #[test]
-fn an_image_whose_name_or_tags_have_changed_is_refused_as_if_it_were_not_remembered() {
+fn an_image_whose_name_or_tags_have_changed_is_answered_as_if_it_were_not_remembered() {
     let aws = LocalAws::turn();
     let stage = Stage::new(&aws, 0);
-    let remembers = deployment(aws.endpoint);
-    let covered = stage.place(&scenes::shared_with(&[BOTH[0]]));
-    let request = json!({"action": "check", "imageIds": [covered.seed["images"][0]["id"]], "accountIds": BOTH});
-    for (field, value) in [("name", json!("other-1")), ("tags", json!({"Environment": "test"}))] {
-        stage.seed(&covered);
-        answer(&remembers, &request);
-        let mut changed = covered.clone();
-        changed.seed["images"][0][field] = value;
-        stage.seed(&changed);
-        let anew = answer(&deployment(aws.endpoint), &request);
-        assert_eq!(anew.contains("ImageNotAllowed"), field == "name", "{anew}");
-        assert_eq!(answer(&remembers, &request), anew);
+    let new = || goes_by_name_and_tags(aws.endpoint);
+    let remembers = new();
+    let mut covered = stage.place(&scenes::shared_with(&[BOTH[0]]));
+    (covered.seed["images"][0]["name"], covered.seed["images"][0]["tags"]) =
+        (json!("golden-1"), json!({"Tier": "gold"}));
+    let id = &covered.seed["images"][0]["id"];
+    let share = json!({"action": "share", "imageIds": [id], "accountIds": BOTH, "dryRun": true});
+    let check = json!({"action": "check", "imageIds": [id], "accountIds": BOTH});
+    for (field, value) in [("name", json!("other-1")), ("tags", json!({"Tier": "test"})), ("tags", json!({}))] {
+        let mut other = covered.clone();
+        other.seed["images"][0][field] = value;
+        for (world, is_refused) in [(&covered, false), (&other, true), (&covered, false)] {
+            stage.seed(world);
+            for request in [&share, &check] {
+                let anew = answer(&new(), request);
+                assert_eq!(anew.contains("ImageNotAllowed"), is_refused, "{field}: {anew}");
+                assert_eq!(answer(&remembers, request), anew, "{field}");
+            }
+        }
     }
+}
+
+/// A function whose rule covers an image only by its name and a tag.
+fn goes_by_name_and_tags(endpoint: &'static str) -> Deployment {
+    let rule = json!({"name": "gold", "requesters": ["lambda:invoke"], "actions": ["share", "check"],
+        "images": {"names": ["golden-*"], "tags": {"Tier": ["gold"]}}, "targets": BOTH});
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("allowlist-by-tags-{}.yaml", process::id()));
+    std::fs::write(&path, json!({"version": 1, "rules": [rule]}).to_string()).unwrap();
+    let location = format!("file:{}", path.display()).parse().unwrap();
+    Deployment { allowlist: Source::new(location, Duration::from_secs(60)), ..deployment(endpoint) }
 }
 
 /// What EC2 says about the images of a scene and their snapshots, and the keys of these.

@@ -357,8 +357,8 @@ def measure_profiles(command: list[str], folder: Path) -> None:
             sizes = (f"{Path(path).stat().st_size / MB:.2f}", f"{zipped(Path(path)) / MB:.2f}")
             rows.append((path, *sizes, first_poll, first_answer, *warm, *billed))
     table(
-        f"Binaries: medians of {STARTS} starts, means of {REQUESTS} requests; the last three with 100 accounts under the share "
-        "of a processor that Lambda gives 256 MB",
+        f"Binaries: medians of {STARTS} starts, means of {REQUESTS} requests. The last three are medians of {BILLED_STARTS} starts "
+        f"and the mean of {BILLED_REQUESTS} requests, with 100 accounts under the share of a processor that Lambda gives 256 MB",
         *rows,
     )
 

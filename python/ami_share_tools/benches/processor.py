@@ -44,7 +44,7 @@ def quota() -> Iterator[list[str]]:
     try:
         for file, value in text.items():
             (folder / file).write_text(value)
-        yield ["/bin/sh", "-c", f'echo $$ > {folder}/cgroup.procs; exec "$0" "$@"']
+        yield ["/bin/sh", "-c", f'echo $$ > {folder}/cgroup.procs && exec "$0" "$@"']
     finally:
         # Processes that were killed leave it a little later.
         for _ in range(100):

@@ -65,7 +65,7 @@ class End:
 
 @dataclass(order=True)
 class Turn:
-    """An event's next call."""
+    """An event's next call, or the end of its last one."""
 
     at: float
     order: int
@@ -95,12 +95,12 @@ def simulate(burst: Burst, seed: int = 1) -> End:
             continue
         turn = heapq.heappop(running)
         now = turn.at
+        if turn.wave == len(WAVES):
+            end.shared, end.seconds = end.shared + 1, max(end.seconds, now)
+            continue
         name, _ = WAVES[turn.wave]
         if buckets[name].takes(now):
             turn.wave, turn.attempts, turn.at = turn.wave + 1, 0, now + CALL_SECONDS
-            if turn.wave == len(WAVES):
-                end.shared, end.seconds = end.shared + 1, max(end.seconds, turn.at)
-                continue
         else:
             pause = min(FIRST_PAUSE * 2**turn.attempts, LONGEST_PAUSE) * (0.5 + chance.random() / 2)
             turn.attempts, turn.at = turn.attempts + 1, now + CALL_SECONDS + pause

@@ -355,6 +355,8 @@ rules:
             }),
         };
         assert_eq!(allowlist.cover(&ask).map(|rule| rule.name.as_str()), expect);
+        let about_image = allowlist.about_image(&Ask { target: None, terms: None, ..ask });
+        assert_eq!(allowlist.cover_target(&ask, &about_image), allowlist.cover(&ask));
     }
 
     #[test]

@@ -251,8 +251,11 @@ pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, ima
         permit.refusals.push(refusals::image_not_owned(case, image_id));
     }
     if permit.refusals.is_empty() && permit.unsettled.is_none() {
-        let [asks, shares] = [case.request.action, Action::Share].map(|action| Coverage::new(action, case, image));
-        case.request.targets.iter().for_each(|asked| permit.add_target(case, image, asked, [&asks, &shares]));
+        let action = case.request.action;
+        let asks = Coverage::new(action, case, image);
+        let shares = (action == Action::Check).then(|| Coverage::new(Action::Share, case, image));
+        let targets = case.request.targets.iter();
+        targets.for_each(|asked| permit.add_target(case, image, asked, (&asks, shares.as_ref())));
     }
     withdraw_own(case, image, &mut permit);
     permit
@@ -266,17 +269,17 @@ impl<'a> Permit<'a> {
         case: &Case<'a>,
         image: &Image,
         asked: &'a AskedTarget,
-        [asks, shares]: [&Coverage<'a, '_>; 2],
+        (asks, shares): (&Coverage<'a, '_>, Option<&Coverage<'a, '_>>),
     ) {
         let action = case.request.action;
         let covering = asks.rule(case, &asked.target);
-        if action != Action::Check {
+        let Some(shares) = shares else {
             match covering {
                 Ok(rule) => self.targets.push((asked, rule)),
                 Err(criterion) => self.refuse_target(action, case, image, asked, criterion),
             }
             return;
-        }
+        };
         // The terms are those of the share.
         let asked_by = match covering {
             Ok(rule) => rule,

@@ -1,4 +1,4 @@
-//! Owns the length of outcomes: lists and texts are cut until an outcome fits, and a warning says so. What fits is written once.
+//! Owns the length of outcomes: lists and texts are cut until an outcome fits, and a warning says so.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -110,7 +110,7 @@ impl Outcome {
     /// The document; `None` if it certainly has more bytes than this. Rows share what they say about a key, so the text may be a
     /// hundred times as long as the outcome.
     fn written(&self, most: usize) -> Option<WrittenOutcome> {
-        if key_rows::shared_length(&self.images) > most {
+        if key_rows::are_longer_than(&self.images, most) {
             return None;
         }
         to_raw_value(self).ok().map(WrittenOutcome)

@@ -69,12 +69,17 @@ impl Serialize for KeyRow {
     }
 }
 
-/// The bytes that the rows of images share, counted for each row. What is shared is written once for that.
-pub(super) fn shared_length(images: &[ImageRow]) -> usize {
-    let mut lengths = BTreeMap::new();
-    let rows = images.iter().flat_map(|image| &image.keys);
-    let length = |row: &KeyRow| *lengths.entry(Arc::as_ptr(&row.access)).or_insert_with(|| to_text(&*row.access).len());
-    rows.map(length).fold(0, usize::saturating_add)
+/// Whether what the key evaluator said takes more bytes than this, counted for each row. It is written once for that, and no more
+/// of it than needed.
+pub(super) fn are_longer_than(images: &[ImageRow], most: usize) -> bool {
+    let (mut lengths, mut left) = (BTreeMap::new(), most);
+    let is_too_much = |row: &KeyRow| {
+        let length = *lengths.entry(Arc::as_ptr(&row.access)).or_insert_with(|| to_text(&*row.access).len());
+        let rest = left.checked_sub(length);
+        left = rest.unwrap_or_default();
+        rest.is_none()
+    };
+    images.iter().flat_map(|image| &image.keys).any(is_too_much)
 }
 
 /// Writes the rows of an image.
