@@ -1,6 +1,6 @@
 //! Owns the length of outcomes: lists and texts are cut until an outcome fits, and a warning says so.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use key_policy::KeyAccess;
 use serde::Serialize;
@@ -154,18 +154,19 @@ impl Outcome {
         self.warnings.truncate(rows);
         self.warnings.iter_mut().for_each(|warning| shorten(warning, text));
         self.warnings.insert(0, SHORTENED.to_owned());
+        let mut judgements = CutJudgements::default();
         for image in &mut self.images {
-            cut_image(image, cut);
+            cut_image(image, cut, &mut judgements);
         }
         // A repair may have any number of images.
         self.images.truncate(rows.max(crate::request::MAX_IMAGES));
     }
 }
 
-fn cut_image(image: &mut ImageRow, cut: Cut) {
+fn cut_image(image: &mut ImageRow, cut: Cut, judgements: &mut CutJudgements) {
     let Cut { rows, text, targets } = cut;
     image.keys.truncate(rows);
-    image.keys.iter_mut().for_each(|row| cut_key(row, rows, text));
+    image.keys.iter_mut().for_each(|row| judgements.cut(row, cut));
     image.key_arns.truncate(rows);
     image.shared_tags.truncate(rows);
     image.watermarks.truncate(rows);
@@ -216,14 +217,19 @@ fn cut_value(value: &mut Value, rows: usize, text: usize) {
     }
 }
 
-fn cut_key(row: &mut KeyRow, rows: usize, text: usize) {
-    let cut = cut_access(&row.access, rows, text);
-    // What isn't cut stays shared among rows.
-    if cut != *row.access {
-        row.access = Arc::new(cut);
-    }
-    for role in &mut row.roles {
-        shorten_some(role.remedy.as_mut(), text);
+/// What is left of each judgement that rows share, beside the judgement itself: it stays shared, and is cut once.
+#[derive(Default)]
+struct CutJudgements(BTreeMap<*const KeyAccess, (Arc<KeyAccess>, Arc<KeyAccess>)>);
+
+impl CutJudgements {
+    fn cut(&mut self, row: &mut KeyRow, Cut { rows, text, .. }: Cut) {
+        let whole = &row.access;
+        let cut = || (Arc::clone(whole), Arc::new(cut_access(whole, rows, text)));
+        let (_, left) = self.0.entry(Arc::as_ptr(whole)).or_insert_with(cut);
+        row.access = Arc::clone(left);
+        for role in &mut row.roles {
+            shorten_some(role.remedy.as_mut(), text);
+        }
     }
 }
 

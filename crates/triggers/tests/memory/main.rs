@@ -101,12 +101,12 @@ fn message(body: &str) -> Value {
 /// The tests run one after the other, for the counters are those of the whole process.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Judging a key again for every account, and building rows and answers more than once, shows here first.
+/// Judging a key again for every account, and building rows, answers and lines of the log more than once, shows here first.
 #[test]
 fn a_share_is_decided_and_answered_with_few_allocations() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for (images, accounts, allowlist, policy, decision, answer) in
-        [(1, 1, 60, 120, 780, 850), (1, 100, 300, 1_200, 1_300, 1_900), (50, 20, 115, 320, 4_500, 7_000)]
+        [(1, 1, 60, 120, 780, 850), (1, 100, 300, 1_200, 1_300, 1_900), (50, 20, 115, 320, 4_500, 9_500)]
     {
         let world = world::World::new(images, accounts).unwrap();
         let name = format!("{images} x {accounts}");
