@@ -42,7 +42,9 @@ pub fn expire(invocation: &Invocation<'_, '_>, name: &ExpiryName) -> Asked<Optio
 
 /// Repairs the image, and then expires what is overdue.
 pub fn repair(invocation: &Invocation<'_, '_>, case: &Case<'_>) -> Asked<Vec<Pursued>> {
-    let request = Request { image_ids: vec![world::image_id()], ..case.request.clone() };
+    let named = case.request.image_ids.clone();
+    let image_ids = if named.is_empty() { vec![world::image_id()] } else { named };
+    let request = Request { image_ids, ..case.request.clone() };
     let case = &Case { request: &request, ..*case };
     let judgements = Judgements::until(&|| false);
     let facts = match read(observe(invocation, case, &judgements))? {

@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
 };
 
-use sharing::{domain::DecisionName, facts::Failure, outcome::ErrorCode, plan::Step, records::RecordName};
+use sharing::{facts::Failure, outcome::ErrorCode, plan::Step, records::RecordName};
 
 use crate::{
     hashing::QuickMap,
@@ -216,17 +216,15 @@ impl Explorer {
         for _ in 0..MOST_HINTS {
             let expected = after.kept.events().into_iter().filter(|event| event.is_expected());
             after.kept = expected.fold(after.kept.clone(), |kept, event| kept.after(event)).caught_up();
-            let hints: Vec<_> = after.kept.schedules.keys().copied().filter(|name| self.is_repeated(*name)).collect();
-            if hints.is_empty() {
+            if !self.hint_all(&mut after) {
                 break;
             }
-            hints.into_iter().for_each(|name| self.hint(name, &mut after));
         }
-        // A share that ends refuses what was approved, until the last hint of the decision. One that was written later sends more.
+        // A share that ends refuses what waits, until its last hint. A decision that was written later sends more.
         for place in [LAST_HINT, LAST_HINT + 1] {
             if self.has_expiry(&after.kept) && after.kept.clock < place {
                 after.kept = after.kept.later(place);
-                self.hint_of_decisions(&mut after);
+                self.hint_all(&mut after);
             }
         }
         let after = Rc::new(after);
@@ -234,11 +232,12 @@ impl Explorer {
         after
     }
 
-    /// The hint of each decision that is left.
-    fn hint_of_decisions(&mut self, after: &mut Aftermath) {
-        let names = after.kept.schedules.keys().copied();
-        let decisions: Vec<_> = names.filter(|name| DecisionName::is_meant(&self.pools.names.get(*name))).collect();
-        decisions.into_iter().for_each(|name| self.hint(name, after));
+    /// The hint of each record that sends hints until it is deleted. Returns whether there is one.
+    fn hint_all(&mut self, after: &mut Aftermath) -> bool {
+        let hints: Vec<_> = after.kept.schedules.keys().copied().filter(|name| self.is_repeated(*name)).collect();
+        let is_one = !hints.is_empty();
+        hints.into_iter().for_each(|name| self.hint(name, after));
+        is_one
     }
 
     fn has_expiry(&self, kept: &Kept) -> bool {
@@ -252,7 +251,7 @@ impl Explorer {
         let mut after = Aftermath { kept: kept.clone(), told: Vec::new() };
         let is_last_to_come = (kept.clock..place).contains(&LAST_HINT) && !kept.is_last_hint_failed;
         if has_failed && is_last_to_come {
-            self.hint_of_decisions(&mut after);
+            self.hint_all(&mut after);
             after.kept.is_first_told |= after.told.iter().any(|told| told.request_id == "first");
         }
         after.kept.later(place)
@@ -574,14 +573,20 @@ impl Run<'_> {
         is_another || is_hint && kept.images.iter().enumerate().filter(is_there).any(|(slot, _)| !has_read(slot))
     }
 
-    /// Whether this call deletes the record that another hint is about to look at again.
+    /// Whether this call deletes the record that another hint is about to look at again. It may look at the record of an expiry
+    /// before.
     fn is_overtaking(&self, state: &State, actor: usize, call: &Call) -> bool {
         let Call::Write { step, .. } = call else { return false };
         let Step::DeleteCopyRecord { name, .. } = &*self.explorer.pools.steps.get(*step) else { return false };
-        let look = Call::LookAgain(self.explorer.pools.names.put(&name.to_string()));
-        let mut others = (0..self.scene.actors.len()).filter(|other| *other != actor);
-        others
-            .any(|other| self.tree(other).node(state.at[other]).next.as_ref().is_err_and(|calls| calls.contains(&look)))
+        let name = self.explorer.pools.names.put(&name.to_string());
+        let looks = |other| {
+            let Node { answers, next, .. } = self.tree(other).node(state.at[other]);
+            let has_written = answers.steps_done(&self.explorer.pools).next().is_some();
+            let has_read = has_written && answers.to(|call| *call == Call::Schedule(name)).next().is_some();
+            let is_look = |call: &Call| matches!(call, Call::Names | Call::Schedule(_)) && has_read;
+            next.as_ref().is_err_and(|calls| calls.contains(&Call::LookAgain(name)) || calls.iter().all(is_look))
+        };
+        (0..self.scene.actors.len()).filter(|other| *other != actor).any(looks)
     }
 
     fn trace(&self, mut place: usize, last: Option<&Label>) -> Vec<String> {

@@ -22,8 +22,8 @@ use crate::{planted::Planted, script::Script, world};
 pub enum Trigger {
     /// A request of this requester.
     Request(Box<Request>, Requester),
-    /// An image became available.
-    Available,
+    /// The image in this slot became available.
+    Available(usize),
     /// The hint of a record.
     Due(RecordName),
     /// EC2's event of the copy in this slot.

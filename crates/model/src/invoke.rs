@@ -3,7 +3,8 @@
 
 use sharing::{
     decide::{self, Case},
-    outcome::{Announcement, Status},
+    facts::Image,
+    outcome::{Announcement, Outcome, Status},
     records::RecordName,
 };
 
@@ -14,7 +15,8 @@ use crate::{
     invocation::{Invocation, Pursued, Trigger, of_request},
     planted::Planted,
     pursue::pursue,
-    script::{Answer, Asked, Call, Ended, Script, Told},
+    reading::describe,
+    script::{Answer, Asked, Call, Ended, Script, Told, read},
     world::{self, Allowlists},
 };
 
@@ -60,13 +62,21 @@ fn begin(invocation: &Invocation<'_, '_>, trigger: &Trigger) -> Asked<Vec<Pursue
             }
             Ok(vec![pursue(invocation, &case, of_request(&case))?])
         }
-        Trigger::Available => {
+        Trigger::Available(slot) => {
             let requester = world::requester("events:999988887777:aws.ec2");
             let rules = decide::automatic_rules(invocation.allowlist, &requester);
-            let (id, image) = (world::image_id(), world::image());
-            let shares = decide::automatic_shares(&rules, &id, Some(&image), world::time_at(0), invocation.now);
+            let (id, image) = (world::id_of(*slot), available(invocation.script, *slot));
+            let shares = read(image)?.and_then(|image| {
+                decide::automatic_shares(&rules, &id, image.as_ref(), world::time_at(0), invocation.now)
+            });
+            let shares = match shares {
+                Ok(shares) => shares,
+                Err(failure) => {
+                    return Ok(vec![Pursued::failed(Outcome::new(invocation.id, Status::Completed), failure)]);
+                }
+            };
             let mut total = Vec::new();
-            for request in shares.unwrap() {
+            for request in shares {
                 let case = Case { is_automatic: true, ..invocation.case(&request, &requester) };
                 // What it leaves as it is was not made for good by it.
                 total.push(Pursued { for_good: None, ..pursue(invocation, &case, of_request(&case))? });
@@ -79,6 +89,11 @@ fn begin(invocation: &Invocation<'_, '_>, trigger: &Trigger) -> Asked<Vec<Pursue
         Trigger::Due(RecordName::Decision(name)) => Ok(vec![approvals::carry_on(invocation, name)?]),
         Trigger::Copied(slot) => hints::of_copy(invocation, *slot),
     }
+}
+
+/// What EC2 says about the image that became available. What never changes costs no call.
+fn available(script: &Script<'_>, slot: usize) -> Asked<Option<Image>> {
+    if slot == 0 { Ok(Some(world::image())) } else { Ok(describe(script)?.remove(&world::id_of(slot))) }
 }
 
 fn absorb(mut total: Ended, Pursued { outcome, failures, for_good, .. }: Pursued) -> Ended {

@@ -45,6 +45,16 @@ pub enum Kind {
     Tick,
     /// The hint of the record of the share with both targets.
     TickOfBoth,
+    /// The hint of the record of the share with the first expiry time.
+    TickUntil,
+    /// A share with `copyFrom` and the second expiry time.
+    RenewCopy,
+    /// The hint of the first expiry of the first copy.
+    ExpireCopy,
+    /// A repair of the first copy.
+    RepairCopy,
+    /// A rule with `onAvailable`, about the first copy.
+    AvailableCopy,
     /// EC2's event of the first copy.
     Copied,
     /// A revoke with `copyFrom`.
@@ -133,6 +143,22 @@ impl Kind {
         Self::LateShareCopy,
     ];
 
+    /// Every kind that is about a copy whose share expires, and what may cross it.
+    pub const COPIES_UNTIL: [Self; 12] = [
+        Self::ShareCopy,
+        Self::ShareCopyUntil,
+        Self::RenewCopy,
+        Self::Tick,
+        Self::TickUntil,
+        Self::Copied,
+        Self::ExpireCopy,
+        Self::RepairCopy,
+        Self::AvailableCopy,
+        Self::RevokeCopy,
+        Self::RevokeCopyById,
+        Self::ResetCopy,
+    ];
+
     /// Every kind that is about a share that needs an approval and a copy, and what may cross it.
     pub const APPROVED_COPIES: [Self; 7] = [
         Self::AskForCopy,
@@ -180,18 +206,25 @@ impl Kind {
                 | Self::ShareCopyUntil
                 | Self::ShareCopyToo
                 | Self::LateShareCopy
+                | Self::RenewCopy
+                | Self::AvailableCopy
         )
+    }
+
+    /// Whether it is a rule with `onAvailable`.
+    pub fn is_rule(self) -> bool {
+        matches!(self, Self::Available | Self::AvailableCopy)
     }
 
     /// Whether it takes back what is due.
     pub fn ends_overdue(self) -> bool {
-        matches!(self, Self::Expire | Self::EarlyExpire | Self::Repair)
+        matches!(self, Self::Expire | Self::EarlyExpire | Self::Repair | Self::ExpireCopy | Self::RepairCopy)
     }
 
     /// The place of the clock before which it changes nothing.
     pub fn due(self) -> u8 {
         match self {
-            Self::Expire | Self::EarlyExpire => EXPIRING,
+            Self::Expire | Self::EarlyExpire | Self::ExpireCopy => EXPIRING,
             Self::Lapse | Self::EarlyLapse => LAPSING,
             _ => 0,
         }
@@ -204,8 +237,8 @@ impl Kind {
 
     /// Whether it is the hint of the record of a share that waits for a copy, or EC2's event of that copy.
     pub fn is_hint(self) -> bool {
-        use Kind::{Copied, LastTick, LateTick, Tick, TickOfApproved, TickOfBoth};
-        matches!(self, Tick | TickOfBoth | LateTick | LastTick | TickOfApproved | Copied)
+        use Kind::{Copied, LastTick, LateTick, Tick, TickOfApproved, TickOfBoth, TickUntil};
+        matches!(self, Tick | TickOfBoth | LateTick | LastTick | TickOfApproved | TickUntil | Copied)
     }
 
     /// Whether it carries out an approval.
@@ -236,6 +269,11 @@ impl Kind {
             Self::ShareCopyToo => "share copy too",
             Self::Tick => "tick",
             Self::TickOfBoth => "tick of both",
+            Self::TickUntil => "tick of share until 1",
+            Self::RenewCopy => "share copy until 2",
+            Self::ExpireCopy => "expire copy 1",
+            Self::RepairCopy => "repair copy",
+            Self::AvailableCopy => "available copy",
             Self::Copied => "copied",
             Self::RevokeCopy => "revoke copy",
             Self::RevokeCopyById => "revoke copy by ID",
@@ -274,14 +312,19 @@ impl Kind {
             Self::Renew => share(Some(world::second_end())),
             Self::Revoke => portal(request(Action::Revoke, |_| {})),
             Self::Reset => portal(request(Action::Reset, |_| {})),
-            Self::Expire | Self::EarlyExpire => Trigger::Due(RecordName::Expiry(world::first_record().name)),
-            Self::Available => Trigger::Available,
+            Self::Expire | Self::EarlyExpire => Trigger::Due(RecordName::Expiry(world::first_record(0).name)),
+            Self::Available => Trigger::Available(0),
+            Self::AvailableCopy => Trigger::Available(1),
             Self::Repair => portal(request(Action::Repair, |request| request.image_ids.clear())),
             Self::ShareCopy | Self::LateShareCopy => portal(share_copy(ONE, None)),
             Self::ShareCopyUntil => portal(share_copy(ONE, Some(world::first_end()))),
+            Self::RenewCopy => portal(share_copy(ONE, Some(world::second_end()))),
+            Self::ExpireCopy => Trigger::Due(RecordName::Expiry(world::first_record(1).name)),
+            Self::RepairCopy => of_first(Action::Repair),
             Self::ShareCopyToo => Trigger::Request(share_copy(ONE, None), world::requester(PIPELINE)),
             Self::Tick | Self::LateTick | Self::LastTick => Trigger::Due(RecordName::Copy(waiting(ONE).name)),
             Self::TickOfBoth => Trigger::Due(RecordName::Copy(waiting(ONE | TWO).name)),
+            Self::TickUntil => Trigger::Due(RecordName::Copy(waiting_until().name)),
             Self::Copied => Trigger::Copied(1),
             Self::RevokeCopy => portal(request(Action::Revoke, about_copies)),
             Self::RevokeCopyById => of_first(Action::Revoke),
@@ -305,8 +348,8 @@ impl Kind {
     fn not_before(self) -> u8 {
         match self {
             Self::LateTick | Self::LateShareCopy => 1,
-            Self::Expire | Self::Lapse => self.due(),
-            Self::Repair => 3,
+            Self::Expire | Self::ExpireCopy | Self::Lapse => self.due(),
+            Self::Repair | Self::RepairCopy => 3,
             Self::LastTick => 4,
             Self::LateCarryOn => LAST_HINT,
             Self::LateAsk => 7,
@@ -400,16 +443,21 @@ fn answer(ask: &Ask, action: Action, who: &str) -> Trigger {
 
 /// The record of such a share of a copy, from the first place of the clock.
 pub fn waiting(targets: u8) -> CopyRecord {
-    record(targets, (PORTAL, None), "copied")
+    record(&share_copy(targets, None), (PORTAL, None), "copied")
+}
+
+/// The same of a share with the first expiry time.
+pub fn waiting_until() -> CopyRecord {
+    record(&share_copy(ONE, Some(world::first_end())), (PORTAL, None), "copied")
 }
 
 /// The same of the share that was approved.
 pub fn approved_and_waiting() -> CopyRecord {
-    record(ONE, (ADA, Some(world::requester(BEA))), "guarded-copies")
+    record(&share_copy(ONE, None), (ADA, Some(world::requester(BEA))), "guarded-copies")
 }
 
-fn record(targets: u8, (who, approved_by): (&str, Option<Requester>), rule: &str) -> CopyRecord {
-    let request = waiting_request(&share_copy(targets, None), &world::source().id);
+fn record(request: &Request, (who, approved_by): (&str, Option<Requester>), rule: &str) -> CopyRecord {
+    let request = waiting_request(request, &world::source().id);
     let requester = world::requester(who);
     CopyRecord {
         name: name_of_waiting(&request, &requester, approved_by.as_ref()).unwrap(),

@@ -140,7 +140,7 @@ pub static EXCEPTIONS: [Exception; 23] = [
         "A rule with `onAvailable` whose invocation is killed after its launch permission, while a revoke or a reset deletes \
          its record.",
         &UNRECORDED,
-        |broken| broken.scene.has(Kind::takes_away) && broken.gave_it(|actor, _| actor.kind == Kind::Available),
+        |broken| broken.scene.has(Kind::takes_away) && broken.gave_it(|actor, _| actor.kind.is_rule()),
     ),
     Exception::at_end(
         2,
@@ -161,8 +161,11 @@ pub static EXCEPTIONS: [Exception; 23] = [
     Exception::at_end(
         6,
         "A hint that is killed before its second look, while a revoke deletes its record.",
-        &[GIVEN],
+        &[GIVEN, UNRECORDED[0], UNRECORDED[1], UNRECORDED[2]],
         |broken| {
+            if broken.what != GIVEN {
+                return broken.scene.has(Kind::takes_away) && broken.gave_it(|actor, _| actor.kind.is_hint());
+            }
             let has = had_by_target(broken.after());
             let by_hint = |actor: u8| broken.scene.actors[usize::from(actor)].kind.is_hint();
             has.into_iter().zip(broken.end.kept.killed.gave).all(|(has, gave)| !has || gave.is_some_and(by_hint))

@@ -23,8 +23,8 @@ use model::{
     planted::Planted,
     scenes::Scene,
     sets::{
-        approvals, approvals_of_one_that_may_go, approved_copies, copies, deregistrations, early, expiries, few_copies,
-        image_and_approvals, scenes,
+        approvals, approvals_of_one_that_may_go, approved_copies, copies, copies_until, deregistrations, early,
+        expiries, few_copies, image_and_approvals, scenes,
     },
 };
 
@@ -51,6 +51,7 @@ enum About {
     ApprovalsOfAnImageThatMayGo,
     ApprovedCopies,
     ImageAndApprovals,
+    CopiesUntil,
 }
 
 impl About {
@@ -62,6 +63,7 @@ impl About {
             Self::Early => early().collect(),
             Self::FewCopies => few_copies(size).collect(),
             Self::Copies => copies(size).collect(),
+            Self::CopiesUntil => copies_until(size).collect(),
             Self::ImageAndApprovals => image_and_approvals(size).collect(),
             Self::ApprovedCopies => approved_copies(size).collect(),
             Self::Approvals => approvals(size).collect(),
@@ -72,7 +74,7 @@ impl About {
 
 /// What the invocations are about, how many run at once, what may go wrong, and the exceptions of docs/reliability.md that are
 /// found: no others may be, and each of these must.
-const PARTS: [(About, usize, Limits, &[u8]); 35] = [
+const PARTS: [(About, usize, Limits, &[u8]); 40] = [
     (About::TheImage, 1, Limits { crashes: 2, faults: 2, lag: Lag { ec2: true, kms: true }, ..QUIET }, &[]),
     (About::TheImage, 2, LATE, &[]),
     (About::TheImage, 2, Limits { crashes: 1, ..QUIET }, &[1]),
@@ -113,6 +115,11 @@ const PARTS: [(About, usize, Limits, &[u8]); 35] = [
     (About::ImageAndApprovals, 2, Limits { faults: 1, ..SIMPLE }, &[8, 9]),
     (About::TheImage, 2, Limits { faults: 1, ..SIMPLE }, &[1]),
     (About::Approvals, 2, Limits { faults: 1, ..SIMPLE }, &[8, 9, 23]),
+    (About::CopiesUntil, 1, Limits { crashes: 1, faults: 1, lag: Lag { ec2: true, kms: true }, ..SIMPLE }, &[22]),
+    (About::CopiesUntil, 2, Limits { is_one_by_one: true, ..LATE }, &[3, 7]),
+    (About::CopiesUntil, 2, Limits { crashes: 1, ..SIMPLE }, &[1, 3, 6, 15, 21]),
+    (About::CopiesUntil, 2, Limits { events: 1, ..SIMPLE }, &[3, 4, 5, 10, 11, 12, 13, 14]),
+    (About::CopiesUntil, 2, Limits { reads: 1, ..SIMPLE }, &[3, 15, 17, 18, 19]),
 ];
 
 /// The numbers of the parts to explore may be given; otherwise it explores all.

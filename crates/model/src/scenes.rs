@@ -11,7 +11,7 @@ use sharing::{
 
 use crate::{
     kept::{Kept, Lagging, Shared},
-    kinds::{Actor, Kind, approved_and_waiting, asked, asked_for_copy, waiting},
+    kinds::{Actor, Kind, approved_and_waiting, asked, asked_for_copy, waiting, waiting_until},
     script::{Call, Ended, Pools, Stands},
     world::{self, BUS, ONE, TWO},
 };
@@ -39,6 +39,14 @@ pub enum Before {
     OtherGiven,
     /// A share waits for its copy, which has failed.
     Failed,
+    /// A share that expires waits for its copy, which is pending.
+    WaitsUntil,
+    /// The same if the copy is available.
+    CopiedUntil,
+    /// The same after a hint has made the share.
+    GivenUntil,
+    /// A copy is shared until the first expiry time, and nobody waits.
+    CopyUntil,
     /// Nobody has asked for an approval.
     NotAsked,
     /// A share waits for approval.
@@ -69,6 +77,10 @@ impl Before {
     pub const COPIES: [Self; 7] =
         [Self::NoCopy, Self::Waits, Self::BothWait, Self::Copied, Self::Given, Self::OtherGiven, Self::Failed];
 
+    /// Every one of a copy whose share may expire.
+    pub const COPIES_UNTIL: [Self; 6] =
+        [Self::NoCopy, Self::Copied, Self::WaitsUntil, Self::CopiedUntil, Self::GivenUntil, Self::CopyUntil];
+
     /// Every one of an approval.
     pub const APPROVALS: [Self; 5] = [Self::NotAsked, Self::Asked, Self::Approved, Self::Rejected, Self::Decided];
 
@@ -89,7 +101,7 @@ impl Before {
     }
 
     pub(crate) fn is_about_copies(self) -> bool {
-        Self::COPIES.contains(&self)
+        Self::COPIES.contains(&self) || Self::COPIES_UNTIL.contains(&self)
     }
 }
 
@@ -161,7 +173,7 @@ impl Scene {
             kept = kept.with_grant(0, ONE);
         }
         if self.before == Before::SharedUntil {
-            kept = kept.with_record(&Record::Expiry(world::first_record()), pools);
+            kept = kept.with_record(&Record::Expiry(world::first_record(0)), pools);
             kept.images[0].must_expire = [ONE; 3];
         }
         if !self.is_about(Before::is_about_approvals) || self.was(Before::NotAsked) {
@@ -180,9 +192,10 @@ impl Scene {
     fn copies_before(&self, pools: &Pools) -> Kept {
         let mut kept = Kept::default();
         let (targets, stands) = match self.before {
-            Before::Waits => (ONE, Stands::Pending),
+            Before::Waits | Before::WaitsUntil => (ONE, Stands::Pending),
             Before::BothWait => (ONE | TWO, Stands::Pending),
             Before::Copied | Before::Given | Before::OtherGiven => (ONE, Stands::Available),
+            Before::CopiedUntil | Before::GivenUntil | Before::CopyUntil => (ONE, Stands::Available),
             Before::Failed => (ONE, Stands::Failed),
             Before::ApprovedWaits => (ONE, Stands::Pending),
             Before::ApprovedCopied => (ONE, Stands::Available),
@@ -204,18 +217,27 @@ impl Scene {
         };
         let name = order.name(0, false);
         let order = (pools.words.put(&name), pools.words.put(&order.client_token(&name, 0)));
+        let expires = matches!(self.before, Before::GivenUntil | Before::CopyUntil);
         let shared = match self.before {
-            Before::Given => ONE,
             Before::OtherGiven => TWO,
+            Before::Given => ONE,
+            _ if expires => ONE,
             _ => 0,
         };
         kept.images[1] = Shared { stands: Lagging::new(stands), order: Some(order), ..Shared::with(shared) };
-        match self.before {
-            Before::Given => kept = kept.with_grant(1, ONE),
-            Before::OtherGiven => kept = kept.with_grant(1, TWO),
-            _ => {}
+        if shared != 0 {
+            kept = kept.with_grant(1, shared);
         }
-        let record = if self.before.is_about_both() { approved_and_waiting() } else { waiting(targets) };
+        if expires {
+            kept = kept.with_record(&Record::Expiry(world::first_record(1)), pools);
+            kept.images[1].must_expire = [ONE; 3];
+        }
+        let record = match self.before {
+            Before::CopyUntil => return kept,
+            Before::WaitsUntil | Before::CopiedUntil | Before::GivenUntil => waiting_until(),
+            before if before.is_about_both() => approved_and_waiting(),
+            _ => waiting(targets),
+        };
         kept.with_record(&Record::Copy(Box::new(record)), pools)
     }
 

@@ -35,6 +35,11 @@ pub fn copies(size: usize) -> impl Iterator<Item = Scene> {
     all(size, &Kind::COPIES, &Before::COPIES)
 }
 
+/// The same about copies whose shares may expire.
+pub fn copies_until(size: usize) -> impl Iterator<Item = Scene> {
+    all(size, &Kind::COPIES_UNTIL, &Before::COPIES_UNTIL)
+}
+
 /// The same about approvals.
 pub fn approvals(size: usize) -> impl Iterator<Item = Scene> {
     all(size, &Kind::APPROVALS, &Before::APPROVALS)

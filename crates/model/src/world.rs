@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use ami_share_testing::worlds::{self, World};
 use key_policy::Grant;
 use sharing::{
-    allowlist::Allowlist,
+    allowlist::{Allowlist, Rule},
     decide::{Approval, Authority, Case, Setup},
     domain::{GrantName, ImageId, Requester, SnapshotId, Target},
     facts::{
@@ -89,6 +89,15 @@ rules:
     keys: grant
     maxDuration: 1h
     onAvailable: true
+  - name: copies-by-themselves
+    requesters: ["events:999988887777:aws.ec2"]
+    actions: [share]
+    images: {names: ["copied-*"]}
+    targets: ["111122223333"]
+    access: copy
+    keys: grant
+    maxDuration: 1h
+    onAvailable: true
   - name: guarded
     requesters: ["jwt:https://issuer.example#ada"]
     approvers: ["jwt:https://issuer.example#bea", "jwt:https://issuer.example#cleo"]
@@ -158,7 +167,8 @@ impl Allowlists {
 pub fn allowlists() -> Allowlists {
     let now = Allowlist::parse(ALLOWLIST).unwrap();
     let mut withdrawn = now.clone();
-    for rule in withdrawn.rules.iter_mut().filter(|rule| rule.copies.is_some()) {
+    let is_about_copies = |rule: &&mut Rule| rule.copies.is_some() || rule.name == "copies-by-themselves";
+    for rule in withdrawn.rules.iter_mut().filter(is_about_copies) {
         rule.actions.retain(|action| *action != sharing::request::Action::Share);
     }
     Allowlists { now, withdrawn }
@@ -369,10 +379,10 @@ pub fn case<'a>(
     }
 }
 
-/// The record of the first expiry of the image.
-pub fn first_record() -> sharing::facts::Expiry {
-    let mut image = image();
-    image.snapshots[0].snapshot = Fact::Known(snapshot(0));
+/// The record of the first expiry of the image in this slot.
+pub fn first_record(slot: usize) -> sharing::facts::Expiry {
+    let mut image = if slot > 0 { copy(slot, "copied-1", ImageState::Available) } else { image() };
+    image.snapshots[0].snapshot = Fact::Known(snapshot(slot));
     let target = targets(ONE).remove(0);
-    sharing::needs::needed_expiry(&image_id(), &image, &target, first_end()).unwrap()
+    sharing::needs::needed_expiry(&id_of(slot), &image, &target, first_end()).unwrap()
 }

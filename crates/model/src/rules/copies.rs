@@ -70,16 +70,21 @@ impl Scene {
         let taken = self.complete(ended, Kind::takes_away);
         let is_complete = !taken.is_empty() && !self.has(Kind::gives) && taken.iter().all(|it| *it);
         broken.rule(!is_complete || (1..SLOTS).all(|slot| kept.has_nothing(slot, ONE)), GIVEN);
+        let is_expired = self.is_alone() && self.complete(ended, |kind| kind == Kind::ExpireCopy) == [true];
+        let is_ended = is_expired && matches!(self.before, Before::GivenUntil | Before::CopyUntil);
+        broken.rule(!is_ended || kept.has_nothing(1, ONE), "an expiry is complete, and something is left");
         let was_undone = end.kept.was_undone && end.kept.undone.iter().any(Option::is_some);
         let is_undone = was_undone || end.told().any(Told::is_undone);
         let is_told = end.kept.was_told || end.told().any(Told::is_bad);
         let is_given = |target| (1..SLOTS).any(|slot| kept.has_all(slot, target));
         let is_gone = kept.images.iter().any(|image| image.stands.now == Stands::Gone);
         let waited = |(actor, ended): (&Actor, &Rc<Ended>)| {
-            actor.kind.gives() && matches!(ended.result, Status::Accepted | Status::Completed)
+            actor.kind.gives()
+                && actor.kind != Kind::AvailableCopy
+                && matches!(ended.result, Status::Accepted | Status::Completed)
         };
         let waited = self.before != Before::NoCopy || self.actors.iter().zip(ended).any(waited);
-        let is_due = waited && !self.has(Kind::takes_away) && !is_given(ONE);
+        let is_due = waited && !self.may_end(ended) && !is_given(ONE);
         broken.rule(!is_due || !is_undone, UNDONE);
         broken.rule(!is_due || is_undone || is_told || is_gone, UNTOLD);
         let is_live = kept.images.iter().any(|image| image.stands.now.is_live());

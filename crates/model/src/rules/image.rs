@@ -83,7 +83,9 @@ impl Scene {
     /// finds that overdue.
     pub(super) fn may_end(&self, ended: &[Rc<Ended>]) -> bool {
         let in_time = |(actor, ended): (&Actor, &Rc<Ended>)| {
-            actor.kind == Kind::Renew && ended.result == Status::Completed && ended.began < EXPIRING
+            matches!(actor.kind, Kind::Renew | Kind::RenewCopy)
+                && ended.result == Status::Completed
+                && ended.began < EXPIRING
         };
         let is_renewed = self.actors.iter().zip(ended).any(in_time);
         self.has(|kind| kind.takes_away() || kind.ends_overdue() && !is_renewed)

@@ -94,6 +94,14 @@ fn an_approval_that_crosses_a_request_for_its_image_is_decided_once_and_leaves_w
     assert_eq!(explore(scenes, SIMPLE, 1_000), BTreeSet::new());
 }
 
+#[test]
+fn a_copy_whose_share_expires_leaves_nothing_without_a_record_whatever_crosses_its_hints() {
+    let others = [Kind::RevokeCopy, Kind::ExpireCopy, Kind::AvailableCopy].map(|kind| [Kind::TickUntil, kind]);
+    let pairs = others.into_iter().chain([[Kind::RenewCopy, Kind::ExpireCopy]]);
+    let scenes = pairs.flat_map(|kinds| Before::COPIES_UNTIL.map(|before| Scene::new(&kinds, before)));
+    assert_eq!(explore(scenes, SIMPLE, 5_000), BTreeSet::new());
+}
+
 /// Checks what is found in a scene with this fault, and that there is a way to it.
 #[track_caller]
 fn finds(planted: Planted, kinds: &[Kind], before: Before, limits: Limits, what: &str) {
@@ -154,6 +162,8 @@ fn a_revoke_that_does_not_look_again_is_found() {
 fn an_expiry_that_ends_a_renewed_share_is_found() {
     let what = "a share is complete, and something is missing";
     finds(Planted::NeverSuperseded, &[Kind::Renew, Kind::Expire], Before::SharedUntil, QUIET, what);
+    let what = "a share that waited was not made, and no outcome says so";
+    finds(Planted::NeverSuperseded, &[Kind::RenewCopy, Kind::ExpireCopy], Before::CopyUntil, SIMPLE, what);
 }
 
 #[test]
