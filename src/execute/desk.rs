@@ -87,10 +87,15 @@ impl Desk<'_> {
         Ok(self.end(ask, &decision, decide::lapsed(ask.until)).await)
     }
 
-    /// Ends what waits with this refusal: deletes the ask before the decision.
+    /// Ends what waits with this refusal: deletes the ask, and then the decision about it.
     pub(super) async fn end(&self, ask: &Ask, decision: &ApprovalDecision, refusal: Refusal) -> Ended {
-        match self.write(end_both(decision)).await {
-            None => Ok(refused(of_ask(ask), vec![refusal])),
+        match self.write(vec![end_ask(decision)]).await {
+            // Once the ask is gone, its requester is told. If the decision can't be deleted, its hints do that, and they don't know
+            // any more who asked.
+            None => {
+                self.write(vec![end(decision)]).await;
+                Ok(refused(of_ask(ask), vec![refusal]))
+            }
             Some(error) => Err(error),
         }
     }
@@ -129,7 +134,12 @@ pub(super) fn end(decision: &ApprovalDecision) -> Step {
     Step::DeleteApproval(RecordName::Decision(decision.name.clone()))
 }
 
+/// Deletes the ask.
+fn end_ask(decision: &ApprovalDecision) -> Step {
+    Step::DeleteApproval(RecordName::Ask(decision.name.ask()))
+}
+
 /// Deletes the ask, and then the decision about it.
 pub(super) fn end_both(decision: &ApprovalDecision) -> Vec<Step> {
-    vec![Step::DeleteApproval(RecordName::Ask(decision.name.ask())), end(decision)]
+    vec![end_ask(decision), end(decision)]
 }

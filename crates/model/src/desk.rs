@@ -195,10 +195,13 @@ impl<'s> Desk<'_, '_, 's> {
         Ok(Ok(self.end(ask, &decision, decide::lapsed(ask.until))?))
     }
 
-    /// Ends what waits with this refusal: deletes the ask before the decision.
+    /// Ends what waits with this refusal: deletes the ask, and then the decision about it.
     pub fn end(&self, ask: &Ask, decision: &ApprovalDecision, refusal: Refusal) -> Asked<Result<Outcome, Failure>> {
-        Ok(match self.write(end_both(decision))? {
-            None => Ok(refused(of_ask(ask), vec![refusal])),
+        Ok(match self.write(vec![end_ask(decision)])? {
+            None => {
+                self.write(vec![end(decision)])?;
+                Ok(refused(of_ask(ask), vec![refusal]))
+            }
             Some(error) => Err(error),
         })
     }
@@ -228,7 +231,12 @@ pub fn end(decision: &ApprovalDecision) -> Step {
     Step::DeleteApproval(RecordName::Decision(decision.name.clone()))
 }
 
+/// Deletes the ask.
+fn end_ask(decision: &ApprovalDecision) -> Step {
+    Step::DeleteApproval(RecordName::Ask(decision.name.ask()))
+}
+
 /// Deletes the ask, and then the decision about it.
 pub fn end_both(decision: &ApprovalDecision) -> Vec<Step> {
-    vec![Step::DeleteApproval(RecordName::Ask(decision.name.ask())), end(decision)]
+    vec![end_ask(decision), end(decision)]
 }
