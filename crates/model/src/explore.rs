@@ -342,14 +342,12 @@ impl Run<'_> {
             if let Some(ended) = self.ended(&state) {
                 explored.ends += 1;
                 let aftermath = self.explorer.aftermath(state.kept);
-                let Limits { crashes, faults, reads, .. } = self.limits;
-                let is_undisturbed = (state.crashes, state.faults, state.reads) == (crashes, faults, reads);
                 let kept = self.kept(&state);
                 let actors = 0..self.scene.actors.len();
                 let answers: Vec<_> = actors.map(|actor| &self.tree(actor).node(state.at[actor]).answers).collect();
                 let (ended, answers, aftermath) = (&*ended, &*answers, &*aftermath);
                 let pools = &self.explorer.pools;
-                let end = End { kept, ended, answers, aftermath, is_undisturbed, pools };
+                let end = End { kept, ended, answers, aftermath, pools };
                 let broken = self.scene.check_end(&end).into_iter();
                 let broken: Vec<_> = broken.map(|what| (what, Exception::of_end(what, self.scene, &end))).collect();
                 let after = Kept { clock: kept.clock, ..aftermath.kept.clone() };

@@ -57,8 +57,6 @@ pub struct End<'e> {
     pub answers: &'e [&'e Answers],
     /// How it ends after the hints.
     pub aftermath: &'e Aftermath,
-    /// Whether no invocation was killed, and no write and no read failed.
-    pub is_undisturbed: bool,
     /// What is kept once.
     pub pools: &'e Pools,
 }
