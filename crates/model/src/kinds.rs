@@ -124,6 +124,12 @@ impl Kind {
     /// Every kind that writes or deletes a record of an expiry.
     pub const OF_EXPIRIES: [Self; 5] = [Self::ShareUntil, Self::Renew, Self::Revoke, Self::Expire, Self::Available];
 
+    /// The kinds about the image that are explored of three invocations of which some are about approvals.
+    pub const FEW_OF_THE_IMAGE: [Self; 4] = [Self::ShareUntil, Self::Revoke, Self::Expire, Self::Available];
+
+    /// Those of them that are about approvals.
+    pub const FEW_APPROVALS: [Self; 3] = [Self::Approve, Self::Reject, Self::CarryOn];
+
     /// The kinds that are explored of three invocations about copies.
     pub const FEW_COPIES: [Self; 4] = [Self::ShareCopy, Self::Tick, Self::Copied, Self::RevokeCopy];
 

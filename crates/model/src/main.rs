@@ -24,7 +24,7 @@ use model::{
     scenes::Scene,
     sets::{
         approvals, approvals_of_one_that_may_go, approved_copies, copies, copies_until, deregistrations, early,
-        expiries, few_copies, image_and_approvals, scenes,
+        expiries, few_copies, few_of_both, image_and_approvals, scenes,
     },
 };
 
@@ -52,6 +52,7 @@ enum About {
     ApprovedCopies,
     ImageAndApprovals,
     CopiesUntil,
+    FewOfBoth,
 }
 
 impl About {
@@ -64,6 +65,7 @@ impl About {
             Self::FewCopies => few_copies(size).collect(),
             Self::Copies => copies(size).collect(),
             Self::CopiesUntil => copies_until(size).collect(),
+            Self::FewOfBoth => few_of_both(size).collect(),
             Self::ImageAndApprovals => image_and_approvals(size).collect(),
             Self::ApprovedCopies => approved_copies(size).collect(),
             Self::Approvals => approvals(size).collect(),
@@ -74,7 +76,7 @@ impl About {
 
 /// What the invocations are about, how many run at once, what may go wrong, and the exceptions of docs/reliability.md that are
 /// found: no others may be, and each of these must.
-const PARTS: [(About, usize, Limits, &[u8]); 40] = [
+const PARTS: [(About, usize, Limits, &[u8]); 41] = [
     (About::TheImage, 1, Limits { crashes: 2, faults: 2, lag: Lag { ec2: true, kms: true }, ..QUIET }, &[]),
     (About::TheImage, 2, LATE, &[]),
     (About::TheImage, 2, Limits { crashes: 1, ..QUIET }, &[1]),
@@ -120,6 +122,7 @@ const PARTS: [(About, usize, Limits, &[u8]); 40] = [
     (About::CopiesUntil, 2, Limits { crashes: 1, ..SIMPLE }, &[1, 3, 6, 15, 21]),
     (About::CopiesUntil, 2, Limits { events: 1, ..SIMPLE }, &[3, 4, 5, 10, 11, 12, 13, 14]),
     (About::CopiesUntil, 2, Limits { reads: 1, ..SIMPLE }, &[3, 15, 17, 18, 19]),
+    (About::FewOfBoth, 3, SIMPLE, &[]),
 ];
 
 /// The numbers of the parts to explore may be given; otherwise it explores all.

@@ -73,6 +73,9 @@ impl Before {
     /// Every one of the image.
     pub const ALL: [Self; 3] = [Self::Unshared, Self::Shared, Self::SharedUntil];
 
+    /// Those that are explored of three invocations of which some are about approvals: of the image, and of an approval.
+    pub const FEW: [&'static [Self]; 2] = [&[Self::Unshared, Self::SharedUntil], &[Self::Asked, Self::Approved]];
+
     /// Every one of a copy.
     pub const COPIES: [Self; 7] =
         [Self::NoCopy, Self::Waits, Self::BothWait, Self::Copied, Self::Given, Self::OtherGiven, Self::Failed];

@@ -64,6 +64,11 @@ pub fn image_and_approvals(size: usize) -> impl Iterator<Item = Scene> {
     crossed(size, [&Kind::ALL, &Kind::APPROVALS], [&Before::ALL, &Before::APPROVALS])
 }
 
+/// The same of a few kinds, each at most once, from a few states.
+pub fn few_of_both(size: usize) -> impl Iterator<Item = Scene> {
+    crossed(size, [&Kind::FEW_OF_THE_IMAGE, &Kind::FEW_APPROVALS], Before::FEW).filter(Scene::is_of_different_kinds)
+}
+
 /// The scenes of two families: of several kinds some are of the first, and some are of the other alone.
 fn crossed(
     size: usize,
