@@ -286,7 +286,7 @@ mod tests {
         let answers = Mutex::new(vec![Ok(()), Err(throttled())]);
         let attempt = || -> Attempt<'_> { Box::pin(async { answers.lock().unwrap().pop().unwrap_or(Ok(())) }) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let mut call = || {
+        let call = || {
             runtime.block_on(patience.repeat("ec2:DescribeImages", "ami-1", &attempt)).unwrap();
             patience.calls_at_once()
         };
