@@ -13,7 +13,7 @@ use crate::{
     invocation::Trigger,
     invoke::invoke,
     kept::{Event, Kept, Lag, Shared},
-    killing::Killed,
+    killing,
     kinds::{AGAIN, Actor, Kind, LAST_HINT, Whose},
     known::{BrokenByStep, Exception, NOT_MENDED},
     planted::Planted,
@@ -445,7 +445,7 @@ impl Run<'_> {
             if self.tree(actor).failed(state.at[actor]) {
                 let mut kept = self.kept(state).clone();
                 let answers = &self.tree(actor).node(state.at[actor]).answers;
-                Killed::note_again(&mut kept, actor, self.scene.actors[actor].kind, answers, &self.explorer.pools);
+                killing::note_again(&mut kept, actor, self.scene.actors[actor].kind, answers, &self.explorer.pools);
                 let mut to = State { kept: self.explorer.place(kept), ..*state };
                 to.at[actor] = 0;
                 moves.push(Move { to, label: Label::IsSentAgain(actor) });
@@ -455,7 +455,7 @@ impl Run<'_> {
                 let mut kept = self.kept(state).clone();
                 let answers = &self.tree(actor).node(state.at[actor]).answers;
                 let kind = self.scene.actors[actor].kind;
-                Killed::note_killing(&mut kept, actor, kind, answers, &self.explorer.pools);
+                killing::note_killing(&mut kept, actor, kind, answers, &self.explorer.pools);
                 let kept = self.explorer.place(kept);
                 let mut to = State { kept, crashes: state.crashes - 1, owed, ..*state };
                 to.at[actor] = 0;
@@ -540,7 +540,7 @@ impl Run<'_> {
             let taken = Taken { actor, call: &answered.0, unread, answers };
             let (kind, pools) = (self.scene.actors[actor].kind, &self.explorer.pools);
             note_undoing(kind, &taken, (&kept, &mut after), pools);
-            Killed::note_call(kind, (&taken, &answered.1), (&kept, &mut after), (pools, ended.is_some()));
+            killing::note_call(kind, (&taken, &answered.1), (&kept, &mut after), (pools, ended.is_some()));
             after.is_overtaken |= self.is_overtaking(state, actor, &answered.0);
             after.is_given_up_late |= self.is_giving_up_late(state, actor, &answered.0);
             let (kept, owed) = (self.explorer.place(after), state.owed & !(1 << actor));

@@ -9,7 +9,7 @@ use sharing::{
 };
 
 use crate::{
-    killing::Killed,
+    killed::Killed,
     pool::Word,
     script::{Answer, Call, Pools, Stands},
     world::{BUS, Grants, ONE, SLOTS, bits, grant_id, place_of, slot_of, slot_of_grant, slot_of_snapshot, time_at},

@@ -1,5 +1,4 @@
-//! Owns [`Killed`]: what is noted of invocations that are killed, whose answers are lost, or that read what is not so any more.
-//! With this it is said exactly what is known not to hold.
+//! Owns how [`Killed`](crate::killed::Killed) is noted.
 
 use sharing::{plan::Step, records::RecordName};
 
@@ -11,119 +10,85 @@ use crate::{
     world::ONE,
 };
 
-/// What is noted of invocations that were disturbed. AWS doesn't keep this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Killed {
-    /// Of the launch permission, the create volume permission and the grant of the target that requests are about: the place
-    /// of the invocation that was killed or failed after it had given it, while it is there.
-    pub gave: [Option<u8>; 3],
-    /// Whether a hint was sent again that had given something, or had undone it because it could not read its record.
-    pub is_made: bool,
-    /// Whether a hint was killed after it had begun to undo its share.
-    pub is_undoing: bool,
-    /// Whether an approval was killed after it had made the share, and before it deleted the decision; or could not delete it, or
-    /// did not get the answer to the launch permission.
-    pub is_approved: bool,
-    /// Whether an invocation was killed after it had begun a copy.
-    pub is_begun: bool,
-    /// Whether a request for a share was killed after it had deleted the record of an earlier one.
-    pub is_replaced: bool,
-    /// Whether the record of a share or an ask was deleted by an invocation that was killed after that, did not get the answer,
-    /// or could not delete the decision.
-    pub is_unheard: bool,
-    /// Whether a reset that was killed after it had deleted a record did not see the last create volume permission.
-    pub is_missed: bool,
-    /// Whether the last look of something that takes back showed a copy as pending that was available.
-    pub is_seen_late: bool,
-    /// Whether a copy failed before its request looked whether it was there.
-    pub is_failed_at_once: bool,
-    /// The invocations that were killed after they had deleted the record of an expiry, as bits.
-    deleted: u8,
-    /// The invocations under way that have deleted the record of a share or an ask, as bits.
-    ending: u8,
+/// Notes that this invocation is killed, which has got these answers.
+pub fn note_killing(kept: &mut Kept, actor: usize, kind: Kind, answers: &Answers, pools: &Pools) {
+    let done: Vec<_> = answers.steps_done(pools).collect();
+    let gave = |place| done.iter().any(|step| gives(step, place));
+    note_gifts(kept, actor, gave);
+    let bit = 1 << actor;
+    let killed = &mut kept.killed;
+    killed.is_made |= kind.is_hint() && (0..3).any(gave);
+    killed.is_undoing |= kind.is_hint() && done.iter().any(|step| !step.removes().is_empty() && !is_ending(step));
+    let is_decision = |step: &Step| matches!(step, Step::DeleteApproval(RecordName::Decision(_)));
+    killed.is_approved |= kind.approves() && gave(0) && !done.iter().any(|step| is_decision(step));
+    killed.is_begun |= answers.to(|_| true).any(|(_, answer)| matches!(answer, Answer::Begun(_)));
+    killed.is_unheard |= killed.ending & bit != 0;
+    killed.is_replaced |= killed.ending & bit != 0 && kind.gives();
+    killed.ending &= !bit;
+    if done.iter().any(|step| matches!(**step, Step::DeleteExpiry { .. })) {
+        killed.deleted |= bit;
+    }
 }
 
-impl Killed {
-    /// Notes that this invocation is killed, which has got these answers.
-    pub fn note_killing(kept: &mut Kept, actor: usize, kind: Kind, answers: &Answers, pools: &Pools) {
-        let done: Vec<_> = answers.steps_done(pools).collect();
-        let gave = |place| done.iter().any(|step| gives(step, place));
-        Self::note_gifts(kept, actor, gave);
-        let bit = 1 << actor;
-        let killed = &mut kept.killed;
-        killed.is_made |= kind.is_hint() && (0..3).any(gave);
-        killed.is_undoing |= kind.is_hint() && done.iter().any(|step| !step.removes().is_empty() && !is_ending(step));
-        let is_decision = |step: &Step| matches!(step, Step::DeleteApproval(RecordName::Decision(_)));
-        killed.is_approved |= kind.approves() && gave(0) && !done.iter().any(|step| is_decision(step));
-        killed.is_begun |= answers.to(|_| true).any(|(_, answer)| matches!(answer, Answer::Begun(_)));
-        killed.is_unheard |= killed.ending & bit != 0;
-        killed.is_replaced |= killed.ending & bit != 0 && kind.gives();
+/// Notes what was given by this invocation, which is sent again.
+fn note_gifts(kept: &mut Kept, actor: usize, gave: impl Fn(usize) -> bool) {
+    let has = had_by_target(kept);
+    for place in (0..3).filter(|place| has[*place] && gave(*place)) {
+        kept.killed.gave[place] = Some(u8::try_from(actor).unwrap());
+    }
+}
+
+/// Notes that this invocation is sent again after AWS had failed it.
+pub fn note_again(kept: &mut Kept, actor: usize, kind: Kind, answers: &Answers, pools: &Pools) {
+    note_gifts(kept, actor, |place| answers.steps_done(pools).any(|step| gives(&step, place)));
+    let is_ask = |step: &Step| matches!(step, Step::DeleteApproval(RecordName::Ask(_)));
+    kept.killed.is_unheard |= answers.steps_done(pools).any(|step| is_ask(&step));
+    let was_undone = kept.undone.iter().any(Option::is_some);
+    kept.killed.is_made |= kind.is_hint() && was_undone;
+}
+
+/// Notes what this call means, and whether the invocation has ended with it.
+pub fn note_call(
+    kind: Kind,
+    (taken, answer): (&Taken<'_>, &Answer),
+    (before, after): (&Kept, &mut Kept),
+    (pools, has_ended): (&Pools, bool),
+) {
+    let bit = 1 << taken.actor;
+    let (had, has) = (had_by_target(before), had_by_target(after));
+    for place in (0..3).filter(|place| had[*place] && !has[*place]) {
+        after.killed.gave[place] = None;
+    }
+    let (images, killed) = (&after.images, &mut after.killed);
+    let step = taken.step(pools);
+    let is_made = || taken.answers.steps_done(pools).any(|step| gives(&step, 0));
+    killed.is_approved |= kind.approves()
+        && step.as_deref().is_some_and(|step| match answer {
+            Answer::Failed => matches!(step, Step::DeleteApproval(_)) && is_made(),
+            Answer::Lost => gives(step, 0),
+            _ => false,
+        });
+    let is_deleted = before.schedules.len() > after.schedules.len();
+    if is_deleted && step.is_some_and(|step| is_ending(&step)) {
+        killed.is_unheard |= *answer == Answer::Lost;
+        killed.ending |= bit;
+    }
+    match (taken.call, answer) {
+        (Call::IsThere(slot), Answer::Is(false)) if *slot > 0 => killed.is_failed_at_once = true,
+        (Call::Copy(slot), Answer::Targets(seen)) if kind == Kind::Reset && killed.deleted & bit != 0 => {
+            killed.is_missed |= images[usize::from(*slot)].copy.now & !seen & ONE != 0;
+        }
+        (Call::Copies, Answer::Copies(seen)) if kind.takes_away() => {
+            let is_late = |(image, (stands, _)): (&crate::kept::Shared, &(Stands, _))| {
+                image.stands.now == Stands::Available && *stands == Stands::Pending
+            };
+            let has_deleted = taken.answers.steps_done(pools).any(|step| is_ending(&step));
+            killed.is_seen_late |= has_deleted && images.iter().zip(seen).any(is_late);
+        }
+        _ => {}
+    }
+    if has_ended {
         killed.ending &= !bit;
-        if done.iter().any(|step| matches!(**step, Step::DeleteExpiry { .. })) {
-            killed.deleted |= bit;
-        }
-    }
-
-    /// Notes what was given by this invocation, which is sent again.
-    fn note_gifts(kept: &mut Kept, actor: usize, gave: impl Fn(usize) -> bool) {
-        let has = had_by_target(kept);
-        for place in (0..3).filter(|place| has[*place] && gave(*place)) {
-            kept.killed.gave[place] = Some(u8::try_from(actor).unwrap());
-        }
-    }
-
-    /// Notes that this invocation is sent again after AWS had failed it.
-    pub fn note_again(kept: &mut Kept, actor: usize, kind: Kind, answers: &Answers, pools: &Pools) {
-        Self::note_gifts(kept, actor, |place| answers.steps_done(pools).any(|step| gives(&step, place)));
-        let is_ask = |step: &Step| matches!(step, Step::DeleteApproval(RecordName::Ask(_)));
-        kept.killed.is_unheard |= answers.steps_done(pools).any(|step| is_ask(&step));
-        let was_undone = kept.undone.iter().any(Option::is_some);
-        kept.killed.is_made |= kind.is_hint() && was_undone;
-    }
-
-    /// Notes what this call means, and whether the invocation has ended with it.
-    pub fn note_call(
-        kind: Kind,
-        (taken, answer): (&Taken<'_>, &Answer),
-        (before, after): (&Kept, &mut Kept),
-        (pools, has_ended): (&Pools, bool),
-    ) {
-        let bit = 1 << taken.actor;
-        let (had, has) = (had_by_target(before), had_by_target(after));
-        for place in (0..3).filter(|place| had[*place] && !has[*place]) {
-            after.killed.gave[place] = None;
-        }
-        let (images, killed) = (&after.images, &mut after.killed);
-        let step = taken.step(pools);
-        let is_made = || taken.answers.steps_done(pools).any(|step| gives(&step, 0));
-        killed.is_approved |= kind.approves()
-            && step.as_deref().is_some_and(|step| match answer {
-                Answer::Failed => matches!(step, Step::DeleteApproval(_)) && is_made(),
-                Answer::Lost => gives(step, 0),
-                _ => false,
-            });
-        let is_deleted = before.schedules.len() > after.schedules.len();
-        if is_deleted && step.is_some_and(|step| is_ending(&step)) {
-            killed.is_unheard |= *answer == Answer::Lost;
-            killed.ending |= bit;
-        }
-        match (taken.call, answer) {
-            (Call::IsThere(slot), Answer::Is(false)) if *slot > 0 => killed.is_failed_at_once = true,
-            (Call::Copy(slot), Answer::Targets(seen)) if kind == Kind::Reset && killed.deleted & bit != 0 => {
-                killed.is_missed |= images[usize::from(*slot)].copy.now & !seen & ONE != 0;
-            }
-            (Call::Copies, Answer::Copies(seen)) if kind.takes_away() => {
-                let is_late = |(image, (stands, _)): (&crate::kept::Shared, &(Stands, _))| {
-                    image.stands.now == Stands::Available && *stands == Stands::Pending
-                };
-                let has_deleted = taken.answers.steps_done(pools).any(|step| is_ending(&step));
-                killed.is_seen_late |= has_deleted && images.iter().zip(seen).any(is_late);
-            }
-            _ => {}
-        }
-        if has_ended {
-            killed.ending &= !bit;
-        }
     }
 }
 

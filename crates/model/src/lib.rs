@@ -29,6 +29,7 @@ pub mod hints;
 pub mod invocation;
 pub mod invoke;
 pub mod kept;
+pub mod killed;
 pub mod killing;
 pub mod kinds;
 pub mod known;

@@ -113,7 +113,7 @@ impl Scene {
             self.check_step_of_approvals(taken, &step, (before, after), pools, &mut broken);
         }
         if self.is_alone() {
-            (0..SLOTS).for_each(|slot| image::check_order(&step, slot, (before, after), pools, &mut broken));
+            (0..SLOTS).for_each(|slot| broken.check_order(&step, slot, (before, after), pools));
         }
         broken.0
     }
@@ -123,8 +123,8 @@ impl Scene {
         let (mut broken, pools) = (Broken::default(), end.pools);
         let is_more = given(&end.aftermath.kept) > given(end.kept);
         broken.rule(!is_more || !end.kept.is_withdrawn, WITHDRAWN);
-        image::check_records(end.kept, pools, &mut broken);
-        image::check_records(&end.aftermath.kept, pools, &mut broken);
+        broken.check_records(end.kept, pools);
+        broken.check_records(&end.aftermath.kept, pools);
         if self.before.is_about_both() {
             self.check_end_of_approved_copies(end, pools, &mut broken);
         } else if self.before.is_about_copies() {

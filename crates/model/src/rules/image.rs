@@ -92,32 +92,28 @@ impl Scene {
     }
 }
 
-/// Everything that must expire has a record when everything has ended.
-pub(super) fn check_records(kept: &Kept, pools: &Pools, broken: &mut Broken) {
-    for (slot, image) in kept.images.iter().enumerate() {
-        for (what, marked) in UNRECORDED.into_iter().zip(image.must_expire) {
-            broken.rule(marked & ONE == 0 || has_expiry(slot, kept, pools), what);
+impl Broken {
+    /// Everything that must expire has a record when everything has ended.
+    pub(super) fn check_records(&mut self, kept: &Kept, pools: &Pools) {
+        for (slot, image) in kept.images.iter().enumerate() {
+            for (what, marked) in UNRECORDED.into_iter().zip(image.must_expire) {
+                self.rule(marked & ONE == 0 || has_expiry(slot, kept, pools), what);
+            }
         }
     }
-}
 
-/// What must hold of one image at every step of an invocation that nothing disturbs.
-pub(super) fn check_order(
-    step: &Step,
-    slot: usize,
-    (before, after): (&Kept, &Kept),
-    pools: &Pools,
-    broken: &mut Broken,
-) {
-    let has_grant = after.grants.now[slot][0] != 0;
-    let has_record = has_expiry(slot, after, pools);
-    let (before, after) = (&before.images[slot], &after.images[slot]);
-    let (can_launch, can_copy) = (after.launch.now & ONE != 0, after.copy.now & ONE != 0);
-    let is_added = can_launch && before.launch.now & ONE == 0;
-    broken.rule(!is_added || has_grant, "a launch permission was added before the grant");
-    broken.rule(!is_added || can_copy, "a launch permission was added before the create volume permission");
-    let must_expire = after.must_expire.iter().any(|marked| marked & ONE != 0);
-    broken.rule(!must_expire || has_record, "something is given that must expire, and there is no record");
-    let takes = matches!(step, Step::RemoveCreateVolumePermissions { .. } | Step::RevokeGrant { .. });
-    broken.rule(!takes || !can_launch, REMOVED_FIRST);
+    /// What must hold of one image at every step of an invocation that nothing disturbs.
+    pub(super) fn check_order(&mut self, step: &Step, slot: usize, (before, after): (&Kept, &Kept), pools: &Pools) {
+        let has_grant = after.grants.now[slot][0] != 0;
+        let has_record = has_expiry(slot, after, pools);
+        let (before, after) = (&before.images[slot], &after.images[slot]);
+        let (can_launch, can_copy) = (after.launch.now & ONE != 0, after.copy.now & ONE != 0);
+        let is_added = can_launch && before.launch.now & ONE == 0;
+        self.rule(!is_added || has_grant, "a launch permission was added before the grant");
+        self.rule(!is_added || can_copy, "a launch permission was added before the create volume permission");
+        let must_expire = after.must_expire.iter().any(|marked| marked & ONE != 0);
+        self.rule(!must_expire || has_record, "something is given that must expire, and there is no record");
+        let takes = matches!(step, Step::RemoveCreateVolumePermissions { .. } | Step::RevokeGrant { .. });
+        self.rule(!takes || !can_launch, REMOVED_FIRST);
+    }
 }
