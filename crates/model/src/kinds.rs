@@ -227,6 +227,14 @@ impl Kind {
         matches!(self, Self::Expire | Self::EarlyExpire | Self::Repair | Self::ExpireCopy | Self::RepairCopy)
     }
 
+    /// Whether it is about a share that expires.
+    pub fn is_until(self) -> bool {
+        use Kind::{Available, AvailableCopy, Renew, RenewCopy, ShareCopyUntil, ShareUntil, TickUntil};
+        let makes =
+            matches!(self, ShareUntil | Renew | Available | ShareCopyUntil | RenewCopy | AvailableCopy | TickUntil);
+        makes || self.ends_overdue()
+    }
+
     /// The place of the clock before which it changes nothing.
     pub fn due(self) -> u8 {
         match self {

@@ -340,8 +340,7 @@ impl BrokenAtEnd<'_> {
 
     /// Whether nobody has access, and who asked knows that the share was given up, or refused by what has changed meanwhile.
     fn is_given_up_meanwhile(&self) -> bool {
-        let is_late = self.scene.actors.iter().any(|actor| actor.not_before > 0);
-        let is_ended = is_late && (self.is_told(Status::Failed) || self.end.kept.was_told);
+        let is_ended = self.end.kept.clock > 0 && (self.is_told(Status::Failed) || self.end.kept.was_told);
         let has_nothing = (1..SLOTS).all(|slot| self.after().has_nothing(slot, ONE));
         let is_given_up = has_nothing && (is_ended || self.is_told(Status::Refused));
         let may_be_given_up = self.end.is_lost_by(|why| why.is_none_or(|why| is_by(why, Ending::GivenUp)))

@@ -79,8 +79,8 @@ impl About {
 const PARTS: [(About, usize, Limits, &[u8]); 41] = [
     (About::TheImage, 1, Limits { crashes: 2, faults: 2, lag: Lag { ec2: true, kms: true }, ..QUIET }, &[]),
     (About::TheImage, 2, LATE, &[]),
-    (About::TheImage, 2, Limits { crashes: 1, ..QUIET }, &[1]),
-    (About::TheImage, 2, Limits { crashes: 1, ..LATE }, &[1, 2]),
+    (About::TheImage, 2, Limits { crashes: 1, ..QUIET }, &[1, 20]),
+    (About::TheImage, 2, Limits { crashes: 1, ..LATE }, &[1, 2, 20]),
     (About::TheImage, 3, SIMPLE, &[]),
     (
         About::Copies,
@@ -90,7 +90,7 @@ const PARTS: [(About, usize, Limits, &[u8]); 41] = [
     ),
     (About::Copies, 2, Limits { is_one_by_one: true, ..LATE }, &[3, 5, 7, 10]),
     (About::Copies, 2, Limits { events: 1, ..SIMPLE }, &[3, 4, 5, 10, 11, 12, 13, 14]),
-    (About::Copies, 2, Limits { crashes: 1, ..SIMPLE }, &[3, 5, 6, 8, 10, 15, 16, 21]),
+    (About::Copies, 2, Limits { crashes: 1, ..SIMPLE }, &[3, 5, 6, 8, 10, 15, 16, 20, 21]),
     (About::Approvals, 1, Limits { crashes: 2, faults: 1, lag: Lag { ec2: true, kms: true }, ..QUIET }, &[8]),
     (About::Approvals, 2, LATE, &[]),
     (About::Approvals, 2, Limits { crashes: 1, ..QUIET }, &[8, 9]),
@@ -115,7 +115,7 @@ const PARTS: [(About, usize, Limits, &[u8]); 41] = [
     (About::ImageAndApprovals, 2, Limits { crashes: 1, ..LATE }, &[2, 8, 9]),
     (About::ImageAndApprovals, 2, Limits { reads: 1, ..SIMPLE }, &[17, 18]),
     (About::ImageAndApprovals, 2, Limits { faults: 1, ..SIMPLE }, &[8, 9]),
-    (About::TheImage, 2, Limits { faults: 1, ..SIMPLE }, &[1]),
+    (About::TheImage, 2, Limits { faults: 1, ..SIMPLE }, &[1, 20]),
     (About::Approvals, 2, Limits { faults: 1, ..SIMPLE }, &[8, 9, 23]),
     (About::CopiesUntil, 1, Limits { crashes: 1, faults: 1, lag: Lag { ec2: true, kms: true }, ..SIMPLE }, &[22]),
     (About::CopiesUntil, 2, Limits { is_one_by_one: true, ..LATE }, &[3, 7]),

@@ -11,7 +11,7 @@ use sharing::{
 
 use crate::{
     kept::{Kept, Lagging, Shared},
-    kinds::{Actor, Kind, approved_and_waiting, asked, asked_for_copy, waiting, waiting_until},
+    kinds::{Actor, EXPIRING, Kind, approved_and_waiting, asked, asked_for_copy, waiting, waiting_until},
     script::{Call, Ended, Pools, Stands},
     world::{self, BUS, ONE, TWO},
 };
@@ -103,6 +103,11 @@ impl Before {
         Self::APPROVALS.contains(&self)
     }
 
+    /// Whether a share is there, or waits, that expires.
+    pub(crate) fn is_until(self) -> bool {
+        matches!(self, Self::SharedUntil | Self::WaitsUntil | Self::CopiedUntil | Self::GivenUntil | Self::CopyUntil)
+    }
+
     pub(crate) fn is_about_copies(self) -> bool {
         Self::COPIES.contains(&self) || Self::COPIES_UNTIL.contains(&self)
     }
@@ -129,7 +134,10 @@ impl Scene {
         let actors = kinds.iter().enumerate().map(|(place, kind)| Actor::new(*kind, number(place, *kind)));
         let actors: Vec<_> = actors.collect();
         let last_time = actors.iter().map(|actor| actor.not_before).max().unwrap_or_default();
-        Self { actors, before, beside: None, last_time, may_go: false }
+        let scene = Self { actors, before, beside: None, last_time, may_go: false };
+        // What is sent again may come when its share would end.
+        let last_time = if scene.has_expiries() { last_time.max(EXPIRING) } else { last_time };
+        Self { last_time, ..scene }
     }
 
     /// The same where things of another family are like this before.
@@ -244,12 +252,16 @@ impl Scene {
         kept.with_record(&Record::Copy(Box::new(record)), pools)
     }
 
+    /// Whether a share that expires is there, is made or is ended.
+    fn has_expiries(&self) -> bool {
+        self.is_about(Before::is_until) || self.has(Kind::is_until)
+    }
+
     /// The place of the clock after this one, if the scene has one.
     pub fn place_after(&self, place: u8) -> Option<u8> {
         // Only the last ones differ for an approval, and only those before them for an expiry.
         let is_about_approvals = self.is_about(Before::is_about_approvals);
-        let has_expiries = self.actors.iter().any(|actor| (1..4).contains(&actor.not_before));
-        let differs = |place: &u8| !is_about_approvals || if *place < 4 { has_expiries } else { *place > 4 };
+        let differs = |place: &u8| !is_about_approvals || if *place < 4 { self.has_expiries() } else { *place > 4 };
         (place + 1..=self.last_time).find(differs)
     }
 

@@ -88,7 +88,7 @@ impl Scene {
         broken.rule(!is_due || !is_undone, UNDONE);
         broken.rule(!is_due || is_undone || is_told || is_gone, UNTOLD);
         let is_live = kept.images.iter().any(|image| image.stands.now.is_live());
-        let is_late = self.actors.iter().any(|actor| actor.not_before > 0);
+        let is_late = end.kept.clock > 0;
         let may_be_given_up = kept.is_withdrawn || is_gone || is_late || self.has(Kind::takes_away);
         let is_known = is_given(ONE) || may_be_given_up || is_due && is_undone;
         broken.rule(!is_live || is_known, NOBODY_WAITS);
