@@ -119,7 +119,7 @@ const PARTS: [(About, usize, Limits, &[u8]); 41] = [
     (About::Approvals, 2, Limits { faults: 1, ..SIMPLE }, &[8, 9, 23]),
     (About::CopiesUntil, 1, Limits { crashes: 1, faults: 1, lag: Lag { ec2: true, kms: true }, ..SIMPLE }, &[22]),
     (About::CopiesUntil, 2, Limits { is_one_by_one: true, ..LATE }, &[3, 7]),
-    (About::CopiesUntil, 2, Limits { crashes: 1, ..SIMPLE }, &[1, 3, 6, 15, 21]),
+    (About::CopiesUntil, 2, Limits { crashes: 1, ..SIMPLE }, &[1, 3, 6, 15, 20, 21]),
     (About::CopiesUntil, 2, Limits { events: 1, ..SIMPLE }, &[3, 4, 5, 10, 11, 12, 13, 14]),
     (About::CopiesUntil, 2, Limits { reads: 1, ..SIMPLE }, &[3, 15, 17, 18, 19]),
     (About::FewOfBoth, 3, SIMPLE, &[]),

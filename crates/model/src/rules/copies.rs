@@ -54,7 +54,7 @@ impl Scene {
         let has_record = taken.answers.have_record(pools, |record| matches!(record, Record::Copy(_)));
         broken.rule(!is_begun || has_record, NOTHING_WAITS);
         // A request that finds a record whose time is over deletes it and writes its own.
-        let may_be_deleted = self.has(|kind| !kind.gives() || kind == Kind::LateShareCopy);
+        let may_be_deleted = after.clock > 0 || self.has(|kind| !kind.gives());
         broken.rule(!is_begun || may_be_deleted || has_waiting(after, pools), NOTHING_WAITS);
         let other = after.images.iter().any(|image| (image.launch.now | image.copy.now) & TWO != 0);
         broken.rule(matches!(self.before, Before::BothWait | Before::OtherGiven) || !other, NOT_ASKED_FOR);
