@@ -76,7 +76,7 @@ impl About {
 
 /// What the invocations are about, how many run at once, what may go wrong, and the exceptions of docs/reliability.md that are
 /// found: no others may be, and each of these must.
-const PARTS: [(About, usize, Limits, &[u8]); 41] = [
+const PARTS: [(About, usize, Limits, &[u8]); 42] = [
     (About::TheImage, 1, Limits { crashes: 2, faults: 2, lag: Lag { ec2: true, kms: true }, ..QUIET }, &[]),
     (About::TheImage, 2, LATE, &[]),
     (About::TheImage, 2, Limits { crashes: 1, ..QUIET }, &[1, 20]),
@@ -123,6 +123,7 @@ const PARTS: [(About, usize, Limits, &[u8]); 41] = [
     (About::CopiesUntil, 2, Limits { events: 1, ..SIMPLE }, &[3, 4, 5, 10, 11, 12, 13, 14]),
     (About::CopiesUntil, 2, Limits { reads: 1, ..SIMPLE }, &[3, 15, 17, 18, 19]),
     (About::FewOfBoth, 3, SIMPLE, &[]),
+    (About::Approvals, 3, Limits { crashes: 1, ..SIMPLE }, &[8, 9]),
 ];
 
 /// The numbers of the parts to explore may be given; otherwise it explores all.
