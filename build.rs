@@ -20,7 +20,7 @@ fn main() -> io::Result<()> {
     // Functions that are the same become one. GNU ld and zig, the linker of cargo-lambda, can't do that; LLD can, which is the
     // linker of this target unless Cargo is told another one:
     // https://blog.rust-lang.org/2025/09/01/rust-lld-on-1.90.0-stable/
-    let names_linker = |flags: String| flags.contains("link") || flags.contains("fuse-ld");
+    let names_linker = |flags: String| flags.contains("link");
     let is_told = env::var_os("RUSTC_LINKER").is_some() || env::var("CARGO_ENCODED_RUSTFLAGS").is_ok_and(names_linker);
     if is("TARGET", "x86_64-unknown-linux-gnu") && !is_told {
         println!("cargo::rustc-link-arg-bins=-Wl,--icf=all");

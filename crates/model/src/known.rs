@@ -297,7 +297,7 @@ impl BrokenAtEnd<'_> {
         each.any(|(_, answer)| *answer == Answer::Refused)
     }
 
-    /// Whether the image is gone that has something without a record.
+    /// Whether something without a record is left, and its image is deregistered.
     fn is_gone(&self) -> bool {
         let place = UNRECORDED.iter().position(|what| *what == self.what);
         let has = |image: &&Shared| place.is_some_and(|place| image.must_expire[place] & ONE != 0);
@@ -348,7 +348,7 @@ impl BrokenAtEnd<'_> {
         !self.scene.is_alone() && is_given_up && may_be_given_up
     }
 
-    /// Whether a copy is gone, and only what was given of it is left.
+    /// Whether a copy is deregistered, and everything that is left belongs to it.
     fn is_left_of_a_copy_that_is_gone(&self) -> bool {
         let is_gone = |slot: usize| self.after().images[slot].stands.now == Stands::Gone;
         (1..SLOTS).any(is_gone) && (1..SLOTS).all(|slot| is_gone(slot) || self.after().has_nothing(slot, ONE))

@@ -65,7 +65,7 @@ pub enum Planted {
     TakesAll,
     /// What takes away keeps the record of an expiry.
     KeepsRecord,
-    /// What takes away keeps the grant if the launch permission is gone.
+    /// A revoke keeps the grant if the launch permission is already gone.
     KeepsHalf,
     /// A hint that finds a share half made ends its waiting.
     EndsHalf,

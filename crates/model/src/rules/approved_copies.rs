@@ -1,17 +1,17 @@
 //! Owns what must hold of copies that need an approval.
 
-use sharing::{outcome::RefusalCode, records::Record};
+use sharing::outcome::RefusalCode;
 
 use super::{
     Broken, End, Taken,
     approvals::{DECISION_LEFT, UNDECIDED, asks_left, has_decision, is_approval},
-    copies::{GIVEN, NOT_ASKED_FOR, NOTHING_WAITS, RECORD_LEFT, TWO_COPIES, UNTOLD, has_waiting},
+    copies::{GIVEN, NOT_ASKED_FOR, RECORD_LEFT, UNTOLD, has_waiting},
 };
 use crate::{
     kept::Kept,
     kinds::Kind,
     scenes::{Before, Scene},
-    script::{Call, Pools, Stands},
+    script::{Pools, Stands},
     world::{ONE, SLOTS, TWO},
 };
 
@@ -27,10 +27,7 @@ impl Scene {
         pools: &Pools,
         broken: &mut Broken,
     ) {
-        broken.rule(after.live_copies() <= before.live_copies().max(1), TWO_COPIES);
-        let is_begun = matches!(taken.call, Call::CopyImage { .. }) && after.live_copies() > before.live_copies();
-        let has_record = taken.answers.have_record(pools, |record| matches!(record, Record::Copy(_)));
-        broken.rule(!is_begun || has_record, NOTHING_WAITS);
+        let (is_begun, has_record) = broken.check_copies(taken, (before, after), pools);
         // To a hint, the record of the share says that it was approved. It was written by somebody who had the decision.
         let is_hint = self.actors[taken.actor].kind.is_hint() && has_record;
         let is_decided = is_hint || taken.answers.have_record(pools, is_approval);

@@ -40,6 +40,23 @@ pub(super) const NOT_ASKED_FOR: &str = "something was given that nobody asked fo
 /// What is wrong if the record of a share stays.
 pub(super) const RECORD_LEFT: &str = "a record is left, and nothing waits";
 
+impl Broken {
+    /// There is at most one copy, and it is begun only by an invocation that has its record. Returns whether a copy is begun by
+    /// this call, and whether the invocation has the record.
+    pub(super) fn check_copies(
+        &mut self,
+        taken: Taken<'_>,
+        (before, after): (&Kept, &Kept),
+        pools: &Pools,
+    ) -> (bool, bool) {
+        self.rule(after.live_copies() <= before.live_copies().max(1), TWO_COPIES);
+        let is_begun = matches!(taken.call, Call::CopyImage { .. }) && after.live_copies() > before.live_copies();
+        let has_record = taken.answers.have_record(pools, |record| matches!(record, Record::Copy(_)));
+        self.rule(!is_begun || has_record, NOTHING_WAITS);
+        (is_begun, has_record)
+    }
+}
+
 impl Scene {
     /// What must hold of copies at every step.
     pub(super) fn check_step_of_copies(
@@ -49,10 +66,7 @@ impl Scene {
         pools: &Pools,
         broken: &mut Broken,
     ) {
-        broken.rule(after.live_copies() <= before.live_copies().max(1), TWO_COPIES);
-        let is_begun = matches!(taken.call, Call::CopyImage { .. }) && after.live_copies() > before.live_copies();
-        let has_record = taken.answers.have_record(pools, |record| matches!(record, Record::Copy(_)));
-        broken.rule(!is_begun || has_record, NOTHING_WAITS);
+        let (is_begun, _) = broken.check_copies(taken, (before, after), pools);
         // A request that finds a record whose time is over deletes it and writes its own.
         let may_be_deleted = after.clock > 0 || self.has(|kind| !kind.gives());
         broken.rule(!is_begun || may_be_deleted || has_waiting(after, pools), NOTHING_WAITS);
