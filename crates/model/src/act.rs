@@ -40,7 +40,7 @@ pub fn act<'a>(
             Some(record) => vec![end(record)],
             None => steps,
         };
-        (decision, planted.spoil(steps.into_iter().chain(at_once).collect()))
+        (decision, steps.into_iter().chain(at_once).collect())
     };
     let plans: Vec<_> = plans(case, facts, decisions).into_iter().map(of_image).collect();
     let is_looked_at_again = is_planned(case, &plans, facts);

@@ -136,6 +136,9 @@ impl Desk<'_, '_, '_> {
             ApprovalFate::TryAgain { is_told: true } => (Vec::new(), outcome),
             ApprovalFate::TryAgain { is_told: false } => (Vec::new(), untold(outcome)),
             ApprovalFate::EndDecision => (vec![end(decision)], outcome),
+            ApprovalFate::EndBoth if self.invocation.planted == Planted::KeepsAsk => {
+                (vec![end(decision)], untold(outcome))
+            }
             ApprovalFate::EndBoth if self.keeps_decision() => (Vec::new(), outcome),
             ApprovalFate::EndBoth => (end_both(decision), outcome),
         };

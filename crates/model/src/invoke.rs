@@ -43,7 +43,8 @@ pub fn invoke(
         failures: Vec::new(),
         told: Vec::new(),
     };
-    Ok(ended.into_iter().fold(nothing, absorb))
+    let ended = ended.into_iter().fold(nothing, absorb);
+    Ok(if planted == Planted::TellsNothing { Ended { told: Vec::new(), ..ended } } else { ended })
 }
 
 fn begin(invocation: &Invocation<'_, '_>, trigger: &Trigger) -> Asked<Vec<Pursued>> {

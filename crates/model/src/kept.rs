@@ -12,7 +12,9 @@ use crate::{
     killed::Killed,
     pool::Word,
     script::{Answer, Call, Pools, Stands},
-    world::{BUS, Grants, ONE, SLOTS, bits, grant_id, place_of, slot_of, slot_of_grant, slot_of_snapshot, time_at},
+    world::{
+        BUS, BY_HAND, Grants, ONE, SLOTS, bits, grant_id, place_of, slot_of, slot_of_grant, slot_of_snapshot, time_at,
+    },
 };
 
 /// Something whose reads may lag its writes by one write.
@@ -405,7 +407,7 @@ impl Kept {
             self.grants.write(now);
             self.mark(slot, 2, 1 << place, false);
         }
-        self.is_harmed |= matches!(id, "other" | "by-hand");
+        self.is_harmed |= matches!(id, "other" | BY_HAND);
     }
 
     /// Whether the target has nothing of the image in this slot.

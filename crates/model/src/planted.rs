@@ -3,9 +3,61 @@
 use sharing::{
     facts::{Facts, LaunchPermission},
     plan::Step,
+    records::{Record, RecordName},
 };
 
-use crate::world::{self, ONE, TWO};
+use crate::{
+    kinds::approved_and_waiting,
+    world::{self, ONE, TWO},
+};
+
+/// A kind of step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// Those that add launch permissions.
+    Launch,
+    /// Those that add create volume permissions.
+    CreateVolume,
+    /// Those that create grants.
+    Grant,
+    /// Those that remove launch permissions.
+    LaunchRemoved,
+    /// Those that remove create volume permissions.
+    CreateVolumeRemoved,
+    /// Those that revoke grants.
+    GrantRevoked,
+    /// Those that delete the record of an expiry.
+    ExpiryDeleted,
+    /// Those that create the record of a share that waits for a copy.
+    Waiting,
+    /// Those that delete it.
+    WaitingDeleted,
+    /// Those that begin copies.
+    Copy,
+    /// Those that delete the record of an ask.
+    AskDeleted,
+    /// Those that delete the record of a decision.
+    DecisionDeleted,
+}
+
+impl Of {
+    fn has(self, step: &Step) -> bool {
+        match self {
+            Self::Launch => matches!(step, Step::AddLaunchPermissions { .. }),
+            Self::CreateVolume => matches!(step, Step::AddCreateVolumePermissions { .. }),
+            Self::Grant => matches!(step, Step::CreateGrant { .. }),
+            Self::LaunchRemoved => matches!(step, Step::RemoveLaunchPermissions { .. }),
+            Self::CreateVolumeRemoved => matches!(step, Step::RemoveCreateVolumePermissions { .. }),
+            Self::GrantRevoked => matches!(step, Step::RevokeGrant { .. }),
+            Self::ExpiryDeleted => matches!(step, Step::DeleteExpiry { .. }),
+            Self::Waiting => matches!(step, Step::CreateCopyRecord(_)),
+            Self::WaitingDeleted => matches!(step, Step::DeleteCopyRecord { .. }),
+            Self::Copy => matches!(step, Step::CopyImage(_)),
+            Self::AskDeleted => matches!(step, Step::DeleteApproval(RecordName::Ask(_))),
+            Self::DecisionDeleted => matches!(step, Step::DeleteApproval(RecordName::Decision(_))),
+        }
+    }
+}
 
 /// A fault that is planted in an invocation, to show that the explorer finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -13,10 +65,12 @@ pub enum Planted {
     /// None.
     #[default]
     Nothing,
-    /// A share adds the launch permission before everything else.
-    LaunchFirst,
-    /// A revoke deletes the records before everything else.
-    RecordsFirst,
+    /// These steps come before all others.
+    First(Of),
+    /// These steps are left out.
+    LeavesOut(Of),
+    /// These steps are also made for the other target.
+    ForBoth(Of),
     /// A share does not read its record again.
     NoSecondLook,
     /// A share that somebody has approved does not.
@@ -29,8 +83,6 @@ pub enum Planted {
     GoesOn,
     /// An expiry that finds a later record revokes all the same.
     NeverSuperseded,
-    /// A share that waits for a copy begins the copy before it writes its record.
-    CopyFirst,
     /// A hint that makes a share deletes its record at once.
     EndsAtOnce,
     /// A revoke of a share that waited for a copy does not look at the copies again.
@@ -61,10 +113,6 @@ pub enum Planted {
     NothingOverdue,
     /// A hint of a share that waits for a copy goes by the allowlist of before.
     OldAllowlist,
-    /// What takes away from one target also takes the launch permission of the other.
-    TakesAll,
-    /// What takes away keeps the record of an expiry.
-    KeepsRecord,
     /// A revoke keeps the grant if the launch permission is already gone.
     KeepsHalf,
     /// A hint that finds a share half made ends its waiting.
@@ -73,6 +121,16 @@ pub enum Planted {
     NothingAgain,
     /// An approval that is carried out keeps its records. The hints of the decision delete them.
     KeepsDecision,
+    /// An approval that is carried out deletes only its decision, and tells nobody.
+    KeepsAsk,
+    /// A share that needs an approval is made without one.
+    AsksNobody,
+    /// A share that needs an approval and a copy is written down as if it were approved.
+    WaitsAtOnce,
+    /// Nobody is told what became of an earlier request.
+    TellsNothing,
+    /// A copy that was just begun counts as gone.
+    NeverThere,
 }
 
 impl Planted {
@@ -82,57 +140,59 @@ impl Planted {
         self == Self::KeepsHalf && !launch.any(|it| *it == LaunchPermission::To(world::targets(ONE).remove(0)))
     }
 
-    /// The plan with the fault.
-    pub fn spoil(self, steps: Vec<Step>) -> Vec<Step> {
-        let first = |is_first: fn(&Step) -> bool| {
-            let (mut steps, rest): (Vec<_>, Vec<_>) = steps.clone().into_iter().partition(is_first);
-            steps.extend(rest);
-            steps
-        };
+    /// The steps with the fault.
+    pub fn spoil(self, steps: &[Step]) -> Vec<Step> {
+        let mut steps = steps.to_vec();
         match self {
-            Self::LaunchFirst => first(|step| matches!(step, Step::AddLaunchPermissions { .. })),
-            Self::CopyFirst => first(|step| matches!(step, Step::CopyImage(_))),
-            Self::RecordsFirst => first(|step| matches!(step, Step::DeleteExpiry { .. })),
-            Self::KeepsRecord => steps.into_iter().filter(|step| !matches!(step, Step::DeleteExpiry { .. })).collect(),
-            Self::TakesAll => steps.into_iter().map(from_all).collect(),
-            Self::NoClosingRemove => {
-                let last = steps.iter().rposition(|step| matches!(step, Step::DeleteExpiry { .. }));
-                steps.into_iter().take(last.map_or(usize::MAX, |last| last + 1)).collect()
+            Self::First(of) => steps.sort_by_key(|step| !of.has(step)),
+            Self::LeavesOut(of) => steps.retain(|step| !of.has(step)),
+            Self::ForBoth(of) => {
+                return steps
+                    .into_iter()
+                    .flat_map(|step| if of.has(&step) { for_both(step) } else { vec![step] })
+                    .collect();
             }
-            Self::Nothing
-            | Self::NoSecondLook
-            | Self::NoSecondLookIfApproved
-            | Self::NoClosingLook
-            | Self::GoesOn
-            | Self::NeverSuperseded
-            | Self::NoWithdrawnLook
-            | Self::EndsAtOnce
-            | Self::AnyAsk
-            | Self::NoDecision
-            | Self::BlindSecondLook
-            | Self::UndoesHalf
-            | Self::UndoesUnlisted
-            | Self::SeesGrants
-            | Self::BlindGrants
-            | Self::BlindFacts
-            | Self::SearchedOnly
-            | Self::NoRecordAgain
-            | Self::Early
-            | Self::EndsHalf
-            | Self::NothingAgain
-            | Self::KeepsHalf
-            | Self::KeepsDecision
-            | Self::NothingOverdue
-            | Self::OldAllowlist => steps,
+            Self::WaitsAtOnce => steps.iter_mut().for_each(|step| {
+                let is_ask = matches!(step, Step::CreateApproval(record) if matches!(**record, Record::Ask(_)));
+                if is_ask {
+                    *step = Step::CreateCopyRecord(Box::new(approved_and_waiting()));
+                }
+            }),
+            Self::NoClosingRemove => {
+                let last = steps.iter().rposition(|step| Of::ExpiryDeleted.has(step));
+                steps.truncate(last.map_or(usize::MAX, |last| last + 1));
+            }
+            _ => {}
         }
+        steps
     }
 }
 
-fn from_all(step: Step) -> Step {
-    match step {
+/// The step for both targets. Of grants, one is revoked that was made by hand for the other.
+fn for_both(step: Step) -> Vec<Step> {
+    let accounts = || world::targets(ONE | TWO).iter().filter_map(sharing::domain::Target::account).collect();
+    vec![match step {
+        Step::AddLaunchPermissions { image_id, .. } => {
+            Step::AddLaunchPermissions { image_id, targets: world::targets(ONE | TWO) }
+        }
         Step::RemoveLaunchPermissions { image_id, .. } => {
             Step::RemoveLaunchPermissions { image_id, targets: world::targets(ONE | TWO) }
         }
-        step => step,
-    }
+        Step::AddCreateVolumePermissions { snapshot_id, .. } => {
+            Step::AddCreateVolumePermissions { snapshot_id, accounts: accounts() }
+        }
+        Step::RemoveCreateVolumePermissions { snapshot_id, .. } => {
+            Step::RemoveCreateVolumePermissions { snapshot_id, accounts: accounts() }
+        }
+        Step::RevokeGrant { ref key, ref name, account, .. } => {
+            let by_hand = Step::RevokeGrant {
+                key: key.clone(),
+                grant_id: world::BY_HAND.to_owned(),
+                name: name.clone(),
+                account,
+            };
+            return vec![step, by_hand];
+        }
+        step => panic!("it is not for a target: {step:?}"),
+    }]
 }

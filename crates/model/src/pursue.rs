@@ -52,7 +52,8 @@ pub fn pursue(invocation: &Invocation<'_, '_>, case: &Case<'_>, outcome: Outcome
     let request = decide::resolve(&case, &facts).expect("no group is named").into_owned();
     let case = Case { request: &request, ..case };
     let decisions = decide::decide(&case, &facts, &judgements).expect("there is time");
-    match decide::ask(&case, sent, &decisions).filter(|_| writes(&case, &facts, &decisions)) {
+    let asks = writes(&case, &facts, &decisions) && invocation.planted != Planted::AsksNobody;
+    match decide::ask(&case, sent, &decisions).filter(|_| asks) {
         Some(ask) => desk::wait(invocation, &case, (&facts, decisions), ask, outcome),
         None => act(invocation, &case, &facts, decisions, outcome),
     }

@@ -36,6 +36,9 @@ pub const TWO: u8 = 2;
 /// The other image on the snapshot.
 pub const OTHER: &str = "ami-0000000b";
 
+/// The grant that somebody made by hand, for the other target.
+pub const BY_HAND: &str = "by-hand";
+
 /// The images that may be there, by their slots: in the first the image that most requests are about, in the others the
 /// copies of an image in another Region, in the order in which they were begun.
 pub const SLOTS: usize = 5;
@@ -325,7 +328,7 @@ pub fn grants(numbers: Grants) -> Vec<Grant> {
         })
         .collect();
     grants.push(made("other".to_owned(), format!("ami-share/{OTHER}/{}", worlds::ONE), worlds::ONE));
-    grants.push(made("by-hand".to_owned(), "mine".to_owned(), worlds::TWO));
+    grants.push(made(BY_HAND.to_owned(), "mine".to_owned(), worlds::TWO));
     // A share makes its own grant, whatever other grants there are.
     grants
 }

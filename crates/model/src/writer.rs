@@ -54,7 +54,7 @@ impl Writer<'_, '_> {
 
     /// Carries out steps.
     pub fn run(&self, steps: &[Step]) -> Asked<Vec<StepResult>> {
-        let mut progress = Progress::new(steps);
+        let mut progress = Progress::new(&self.planted.spoil(steps));
         let mut results = Vec::new();
         while let Some(phase) = progress.next_phase() {
             let mut taken = Vec::new();
@@ -105,7 +105,9 @@ impl Writer<'_, '_> {
     fn copy(&self, order: &CopyOrder) -> Asked<Result<ImageId, Answer>> {
         for number in 0..MOST_TOKENS {
             match self.begin(order, number)? {
-                Ok(Some(slot)) if self.is_there(slot)? => return Ok(Ok(world::id_of(usize::from(slot)))),
+                Ok(Some(slot)) if self.is_there(slot)? && self.planted != Planted::NeverThere => {
+                    return Ok(Ok(world::id_of(usize::from(slot))));
+                }
                 Ok(_) => {}
                 Err(answer) => return Ok(Err(answer)),
             }

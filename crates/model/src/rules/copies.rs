@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use sharing::{domain::CopyName, outcome::Status, records::Record};
 
-use super::{Broken, End, Taken, image::OTHER_REMOVED};
+use super::{Broken, End, Taken, has_expiry, image::OTHER_REMOVED};
 use crate::{
     kept::Kept,
     kinds::{Actor, Kind},
@@ -86,7 +86,8 @@ impl Scene {
         broken.rule(!is_complete || (1..SLOTS).all(|slot| kept.has_nothing(slot, ONE)), GIVEN);
         let is_expired = self.is_alone() && self.complete(ended, |kind| kind == Kind::ExpireCopy) == [true];
         let is_ended = is_expired && matches!(self.before, Before::GivenUntil | Before::CopyUntil);
-        broken.rule(!is_ended || kept.has_nothing(1, ONE), "an expiry is complete, and something is left");
+        let has_nothing = kept.has_nothing(1, ONE) && !has_expiry(1, kept, pools);
+        broken.rule(!is_ended || has_nothing, "an expiry is complete, and something is left");
         let was_undone = end.kept.was_undone && end.kept.undone.iter().any(Option::is_some);
         let is_undone = was_undone || end.told().any(Told::is_undone);
         let is_told = end.kept.was_told || end.told().any(Told::is_bad);
