@@ -2,7 +2,7 @@
 //! a state is the shortest.
 
 use std::{
-    collections::{BTreeMap, VecDeque, hash_map::Entry},
+    collections::{BTreeMap, BTreeSet, VecDeque, hash_map::Entry},
     rc::Rc,
 };
 
@@ -18,6 +18,7 @@ use crate::{
     known::{BrokenByStep, Exception, NOT_MENDED},
     planted::Planted,
     pool::Word,
+    reduced::{Link, Path, Reader, Stop},
     rules::{Aftermath, End, Taken},
     scenes::Scene,
     script::{Answer, Answers, Call, Ended, Halt, Pools, Script, Unread},
@@ -44,6 +45,8 @@ pub struct Limits {
     pub lag: Lag,
     /// Whether the reads that an invocation makes at the same time run one after the other, so that there are fewer states.
     pub is_one_by_one: bool,
+    /// Whether calls that don't affect each other come in one order only ([`reduced`](crate::reduced)).
+    pub is_reduced: bool,
 }
 
 /// What was explored.
@@ -72,40 +75,43 @@ pub struct Found {
 
 /// A state: what AWS keeps, how far each invocation is, and what may still go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct State {
-    kept: u32,
-    at: [u32; MOST],
-    crashes: u8,
-    faults: u8,
-    reads: u8,
-    events: u8,
+pub(crate) struct State {
+    pub(crate) kept: u32,
+    pub(crate) at: [u32; MOST],
+    pub(crate) crashes: u8,
+    pub(crate) faults: u8,
+    pub(crate) reads: u8,
+    pub(crate) events: u8,
     /// The invocations that were killed and are not yet sent again, as bits, where that is not long in coming.
-    owed: u8,
+    pub(crate) owed: u8,
 }
 
 /// The invocations of one request, by their answers.
 #[derive(Debug, Default)]
-struct Tree {
+pub(crate) struct Tree {
     nodes: Vec<Node>,
     places: QuickMap<Answers, u32>,
+    /// The ends with these answers.
+    ends: QuickMap<Answers, Vec<u32>>,
 }
 
 #[derive(Debug)]
-struct Node {
+pub(crate) struct Node {
+    /// The answers that it got. Of an invocation that has ended, those that tell what it did.
     answers: Answers,
     /// What it could not read.
     unread: Unread,
     /// How it ended, or the calls that are under way.
-    next: Result<Rc<Ended>, Rc<[Call]>>,
+    pub(crate) next: Result<Rc<Ended>, Rc<[Call]>>,
     children: QuickMap<(Call, Answer), u32>,
 }
 
 impl Tree {
-    fn node(&self, at: u32) -> &Node {
+    pub(crate) fn node(&self, at: u32) -> &Node {
         &self.nodes[at as usize]
     }
 
-    fn is_running(&self, at: u32) -> bool {
+    pub(crate) fn is_running(&self, at: u32) -> bool {
         at != 0 && self.node(at).next.is_err()
     }
 
@@ -130,7 +136,7 @@ const MOST_HINTS: usize = 6;
 pub struct Explorer {
     planted: Planted,
     allowlists: Allowlists,
-    pools: Pools,
+    pub(crate) pools: Pools,
     trees: Vec<Tree>,
     /// The places of the trees.
     whose: QuickMap<Whose, usize>,
@@ -149,9 +155,33 @@ impl Explorer {
 
     /// Explores a scene. Ends with the first thing that does not hold; what is known not to hold only ends its own trace.
     pub fn explore(&mut self, scene: &Scene, limits: Limits) -> Explored {
+        self.run(scene, limits).explore()
+    }
+
+    /// Every way in which a scene may end: what AWS keeps then, and how each invocation has ended.
+    pub fn ends(&mut self, scene: &Scene, limits: Limits) -> BTreeSet<String> {
+        let mut run = self.run(scene, limits);
+        run.explore();
+        let states: Vec<_> = run.order.iter().map(|(state, _)| *state).collect();
+        let end = |state: &State| {
+            let ended = run.ended(state)?;
+            Some(format!("{:?} {ended:?}", run.kept(state).as_aws_keeps_it()))
+        };
+        states.iter().filter_map(end).collect()
+    }
+
+    fn run<'e>(&'e mut self, scene: &'e Scene, limits: Limits) -> Run<'e> {
         let begin = |actor: &Actor| self.begin(actor.whose, (&actor.trigger, &actor.id));
         let trees = scene.actors.iter().map(begin).collect();
-        Run { explorer: self, scene, trees, limits, known: QuickMap::default(), order: Vec::new() }.explore()
+        Run {
+            explorer: self,
+            scene,
+            trees,
+            limits,
+            known: QuickMap::default(),
+            order: Vec::new(),
+            stops: QuickMap::default(),
+        }
     }
 
     /// The place of the tree of these invocations.
@@ -177,10 +207,23 @@ impl Explorer {
             Halt::Failed(failure) => panic!("it ended with a failure that it doesn't report: {failure:?}"),
         });
         let unread = script.unread();
-        let Tree { nodes, places } = &mut self.trees[tree];
+        let Tree { nodes, places, ends } = &mut self.trees[tree];
         let place = u32::try_from(nodes.len()).unwrap();
-        places.insert(answers.clone(), place);
-        nodes.push(Node { answers, unread, next, children: QuickMap::default() });
+        let node = |answers| Node { answers, unread, next: next.clone(), children: QuickMap::default() };
+        let Ok(ended) = &next else {
+            places.insert(answers.clone(), place);
+            nodes.push(node(answers));
+            return place;
+        };
+        let left = answers.of_ended();
+        let same = ends.entry(left.clone()).or_default();
+        let known = same.iter().copied().find(|place| nodes[*place as usize].next.as_ref() == Ok(ended));
+        let place = known.unwrap_or(place);
+        if known.is_none() {
+            same.push(place);
+            nodes.push(node(left));
+        }
+        places.insert(answers, place);
         place
     }
 
@@ -300,13 +343,27 @@ impl Explorer {
 }
 
 /// One more step of a run.
-struct Move {
-    to: State,
-    label: Label,
+pub(crate) struct Move {
+    /// What led to it since the state before, and the step itself.
+    pub(crate) path: Rc<Link>,
+    /// The state just before the step itself.
+    pub(crate) from: State,
+    pub(crate) to: State,
+}
+
+impl Move {
+    fn new(from: &State, to: State, label: Label) -> Self {
+        Self { path: Link::new(None, label), from: *from, to }
+    }
+
+    /// The same after this path.
+    pub(crate) fn after(self, path: Path) -> Self {
+        Self { path: Link::new(path, self.path.label().clone()), ..self }
+    }
 }
 
 #[derive(Debug, Clone)]
-enum Label {
+pub(crate) enum Label {
     Calls(usize, Call, Answer),
     Crashes(usize),
     IsSentAgain(usize),
@@ -315,15 +372,17 @@ enum Label {
 }
 
 /// The exploration of one scene.
-struct Run<'e> {
-    explorer: &'e mut Explorer,
-    scene: &'e Scene,
+pub(crate) struct Run<'e> {
+    pub(crate) explorer: &'e mut Explorer,
+    pub(crate) scene: &'e Scene,
     /// The places of the trees of the scene's invocations.
     trees: Vec<usize>,
-    limits: Limits,
+    pub(crate) limits: Limits,
     known: QuickMap<State, usize>,
-    /// Every state with the one before it and what led to it.
-    order: Vec<(State, usize, Option<Label>)>,
+    /// Every state with the one before it.
+    order: Vec<(State, usize)>,
+    /// Where the reads of an invocation may stop.
+    pub(crate) stops: QuickMap<Reader, Rc<[Stop]>>,
 }
 
 impl Run<'_> {
@@ -334,7 +393,7 @@ impl Run<'_> {
         let first = State { kept, at: [0; MOST], crashes, faults, reads, events, owed: 0 };
         let mut waiting = VecDeque::from([0]);
         self.known.insert(first, 0);
-        self.order.push((first, 0, None));
+        self.order.push((first, 0));
         let mut explored = Explored { states: 0, steps: 0, ends: 0, found: None, known: BTreeMap::new() };
         while let Some(place) = waiting.pop_front() {
             let state = self.order[place].0;
@@ -354,7 +413,7 @@ impl Run<'_> {
                 for (what, exception) in broken {
                     let mended = exception.map_or(Ok(()), |exception| self.is_mended(exception, &after));
                     let found = if mended.is_ok() { (what, exception) } else { (NOT_MENDED, None) };
-                    if !self.is_known(found, (place, None), &mut explored) {
+                    if !self.is_known(found, place, None, &mut explored) {
                         let told = aftermath.told.iter().map(|told| format!("then a hint tells: {told:?}"));
                         let told: Vec<_> = told.chain(mended.err()).collect();
                         explored.found.iter_mut().for_each(|found| found.trace.extend(told.clone()));
@@ -362,17 +421,17 @@ impl Run<'_> {
                     }
                 }
             }
-            for Move { to, label } in self.moves(&state) {
+            for step in self.moves(&state) {
                 explored.steps += 1;
-                for (what, exception) in self.check_step(&state, &to, &label) {
-                    if !self.is_known((what, exception), (place, Some(&label)), &mut explored) {
+                for found in self.check_step(&step) {
+                    if !self.is_known(found, place, Some(&step), &mut explored) {
                         return explored;
                     }
                 }
                 let next = self.order.len();
-                if let Entry::Vacant(entry) = self.known.entry(to) {
+                if let Entry::Vacant(entry) = self.known.entry(step.to) {
                     entry.insert(next);
-                    self.order.push((to, place, Some(label)));
+                    self.order.push((step.to, place));
                     waiting.push_back(next);
                 }
             }
@@ -397,24 +456,26 @@ impl Run<'_> {
 
     /// Takes note of what does not hold, and says whether that is known.
     fn is_known(
-        &self,
+        &mut self,
         (what, exception): (&'static str, Option<&Exception>),
-        (place, last): (usize, Option<&Label>),
+        place: usize,
+        last: Option<&Move>,
         explored: &mut Explored,
     ) -> bool {
         let Some(exception) = exception else {
             explored.found = Some(Found { what, trace: self.trace(place, last) });
             return false;
         };
-        explored.known.entry(exception.number).or_insert_with(|| (0, self.trace(place, last))).0 += 1;
+        let known = explored.known.entry(exception.number).or_insert_with(|| (0, self.trace(place, last)));
+        known.0 += 1;
         true
     }
 
-    fn tree(&self, actor: usize) -> &Tree {
+    pub(crate) fn tree(&self, actor: usize) -> &Tree {
         &self.explorer.trees[self.trees[actor]]
     }
 
-    fn kept(&self, state: &State) -> &Kept {
+    pub(crate) fn kept(&self, state: &State) -> &Kept {
         &self.explorer.kept[state.kept as usize]
     }
 
@@ -429,8 +490,9 @@ impl Run<'_> {
     }
 
     /// What is wrong after this step, each with why that is known.
-    fn check_step(&self, from: &State, to: &State, label: &Label) -> Vec<(&'static str, Option<&'static Exception>)> {
-        let Label::Calls(actor, call, _) = label else { return Vec::new() };
+    fn check_step(&self, step: &Move) -> Vec<(&'static str, Option<&'static Exception>)> {
+        let Move { path, from, to } = step;
+        let Label::Calls(actor, call, _) = path.label() else { return Vec::new() };
         let (before, after) = (self.kept(from), self.kept(to));
         let (pools, Node { unread, answers, .. }) = (&self.explorer.pools, self.tree(*actor).node(from.at[*actor]));
         let taken = Taken { actor: *actor, call, unread, answers };
@@ -439,63 +501,85 @@ impl Run<'_> {
     }
 
     fn moves(&mut self, state: &State) -> Vec<Move> {
+        if self.limits.is_reduced {
+            return self.reduced_moves(state);
+        }
         let mut moves = Vec::new();
         for actor in 0..self.scene.actors.len() {
-            self.calls(state, actor, &mut moves);
-            if self.tree(actor).failed(state.at[actor]) {
-                let mut kept = self.kept(state).clone();
-                let answers = &self.tree(actor).node(state.at[actor]).answers;
-                killing::note_again(&mut kept, actor, self.scene.actors[actor].kind, answers, &self.explorer.pools);
-                let mut to = State { kept: self.explorer.place(kept), ..*state };
-                to.at[actor] = 0;
-                moves.push(Move { to, label: Label::IsSentAgain(actor) });
+            for call in self.calls(state, actor) {
+                self.answers(state, actor, &call, &mut moves);
             }
-            if state.crashes > 0 && self.tree(actor).is_running(state.at[actor]) {
-                let owed = state.owed | u8::from(self.scene.is_sent_again_soon(actor)) << actor;
-                let mut kept = self.kept(state).clone();
-                let answers = &self.tree(actor).node(state.at[actor]).answers;
-                let kind = self.scene.actors[actor].kind;
-                killing::note_killing(&mut kept, actor, kind, answers, &self.explorer.pools);
-                let kept = self.explorer.place(kept);
-                let mut to = State { kept, crashes: state.crashes - 1, owed, ..*state };
-                to.at[actor] = 0;
-                moves.push(Move { to, label: Label::Crashes(actor) });
-            }
+            moves.extend(self.sent_again(state, actor));
+            moves.extend(self.crash(state, actor));
         }
         for event in self.kept(state).events() {
-            let cost = u8::from(!event.is_expected());
-            if cost <= state.events {
-                let after = self.kept(state).after(event);
-                let to = State { kept: self.explorer.place(after), events: state.events - cost, ..*state };
-                moves.push(Move { to, label: Label::Happens(event) });
-            }
+            moves.extend(self.happens(state, event));
         }
-        let kept = self.kept(state);
-        if let Some(place) = self.scene.place_after(kept.clock).filter(|_| state.owed == 0) {
-            let next = time_at(place);
-            // Lambda ends an invocation at its deadline.
-            let may_run_on = |actor: usize| self.tree(actor).ends_by(state.at[actor]).is_none_or(|end| end >= next);
-            if (0..self.scene.actors.len()).all(may_run_on) {
-                let has_failed = state.faults < self.limits.faults;
-                let later = self.explorer.later(&kept.clone(), place, has_failed);
-                let to = State { kept: self.explorer.place(later), ..*state };
-                moves.push(Move { to, label: Label::TimePasses });
-            }
-        }
+        moves.extend(self.time_passes(state));
         moves
     }
 
-    fn calls(&mut self, state: &State, actor: usize, moves: &mut Vec<Move>) {
-        let at = state.at[actor];
-        let Err(calls) = self.tree(actor).node(at).next.clone() else { return };
-        let at_once = if self.limits.is_one_by_one { 1 } else { calls.len() };
-        for call in calls.iter().take(at_once) {
-            self.answers(state, actor, call, moves);
+    /// AWS has failed this invocation, so it is sent again.
+    pub(crate) fn sent_again(&mut self, state: &State, actor: usize) -> Option<Move> {
+        if !self.tree(actor).failed(state.at[actor]) {
+            return None;
         }
+        let mut kept = self.kept(state).clone();
+        let answers = &self.tree(actor).node(state.at[actor]).answers;
+        killing::note_again(&mut kept, actor, self.scene.actors[actor].kind, answers, &self.explorer.pools);
+        let mut to = State { kept: self.explorer.place(kept), ..*state };
+        to.at[actor] = 0;
+        Some(Move::new(state, to, Label::IsSentAgain(actor)))
+    }
+
+    /// This invocation is killed, and will be sent again.
+    pub(crate) fn crash(&mut self, state: &State, actor: usize) -> Option<Move> {
+        if state.crashes == 0 || !self.tree(actor).is_running(state.at[actor]) {
+            return None;
+        }
+        let owed = state.owed | u8::from(self.scene.is_sent_again_soon(actor)) << actor;
+        let mut kept = self.kept(state).clone();
+        let answers = &self.tree(actor).node(state.at[actor]).answers;
+        let kind = self.scene.actors[actor].kind;
+        killing::note_killing(&mut kept, actor, kind, answers, &self.explorer.pools);
+        let kept = self.explorer.place(kept);
+        let mut to = State { kept, crashes: state.crashes - 1, owed, ..*state };
+        to.at[actor] = 0;
+        Some(Move::new(state, to, Label::Crashes(actor)))
+    }
+
+    /// Something happens without an invocation.
+    pub(crate) fn happens(&mut self, state: &State, event: Event) -> Option<Move> {
+        let events = state.events.checked_sub(u8::from(!event.is_expected()))?;
+        let after = self.kept(state).after(event);
+        let to = State { kept: self.explorer.place(after), events, ..*state };
+        Some(Move::new(state, to, Label::Happens(event)))
+    }
+
+    pub(crate) fn time_passes(&mut self, state: &State) -> Option<Move> {
+        let kept = self.kept(state).clone();
+        let place = self.scene.place_after(kept.clock).filter(|_| state.owed == 0)?;
+        let next = time_at(place);
+        // Lambda ends an invocation at its deadline.
+        let may_run_on = |actor: usize| self.tree(actor).ends_by(state.at[actor]).is_none_or(|end| end >= next);
+        if !(0..self.scene.actors.len()).all(may_run_on) {
+            return None;
+        }
+        let has_failed = state.faults < self.limits.faults;
+        let later = self.explorer.later(&kept, place, has_failed);
+        let to = State { kept: self.explorer.place(later), ..*state };
+        Some(Move::new(state, to, Label::TimePasses))
+    }
+
+    /// The calls of this invocation that may be answered next.
+    pub(crate) fn calls(&self, state: &State, actor: usize) -> Vec<Call> {
+        let Err(calls) = &self.tree(actor).node(state.at[actor]).next else { return Vec::new() };
+        let at_once = if self.limits.is_one_by_one { 1 } else { calls.len() };
+        calls.iter().take(at_once).cloned().collect()
     }
 
     /// Every answer to a call.
-    fn answers(&mut self, state: &State, actor: usize, call: &Call, moves: &mut Vec<Move>) {
+    pub(crate) fn answers(&mut self, state: &State, actor: usize, call: &Call, moves: &mut Vec<Move>) {
         let (at, kept) = (state.at[actor], self.explorer.kept[state.kept as usize].clone());
         if *call == Call::Begin && kept.clock < self.scene.actors[actor].not_before {
             return;
@@ -506,7 +590,7 @@ impl Run<'_> {
             .map(|(after, answer)| (after, answer, *state))
             .collect();
         let is_copy = matches!(call, Call::CopyImage { .. });
-        let is_write = is_copy || matches!(call, Call::Write { .. });
+        let is_write = call.is_write();
         if is_write && state.faults > 0 {
             let to = State { faults: state.faults - 1, ..*state };
             answers.extend(answers.clone().into_iter().map(|(after, ..)| (after, Answer::Lost, to)));
@@ -547,7 +631,7 @@ impl Run<'_> {
             let mut to = State { kept, owed, ..to };
             to.at[actor] = child;
             let (call, answer) = answered;
-            moves.push(Move { to, label: Label::Calls(actor, call, answer) });
+            moves.push(Move::new(state, to, Label::Calls(actor, call, answer)));
         }
     }
 
@@ -587,14 +671,21 @@ impl Run<'_> {
         (0..self.scene.actors.len()).filter(|other| *other != actor).any(looks)
     }
 
-    fn trace(&self, mut place: usize, last: Option<&Label>) -> Vec<String> {
-        let mut labels: Vec<_> = last.into_iter().collect();
-        while let (_, before, Some(label)) = &self.order[place] {
-            labels.push(label);
-            place = *before;
+    fn trace(&mut self, mut place: usize, last: Option<&Move>) -> Vec<String> {
+        let mut steps: Vec<_> = last.iter().map(|step| step.path.labels()).collect();
+        while place > 0 {
+            let (to, before) = self.order[place];
+            let from = self.order[before].0;
+            steps.push(
+                self.moves(&from)
+                    .iter()
+                    .find(|step| step.to == to)
+                    .map(|step| step.path.labels())
+                    .expect("it led here"),
+            );
+            place = before;
         }
-        labels.reverse();
-        labels.into_iter().map(|label| self.in_words(label)).collect()
+        steps.iter().rev().flatten().map(|label| self.in_words(label)).collect()
     }
 
     fn in_words(&self, label: &Label) -> String {

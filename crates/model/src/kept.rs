@@ -257,6 +257,12 @@ impl Kept {
         self
     }
 
+    /// Only what AWS keeps, without what is noted beside it.
+    pub fn as_aws_keeps_it(&self) -> Self {
+        let Self { clock, is_withdrawn, may_go, is_source_gone, images, grants, made, schedules, .. } = self.clone();
+        Self { clock, is_withdrawn, may_go, is_source_gone, images, grants, made, schedules, ..Self::default() }
+    }
+
     /// What may happen now without an invocation.
     pub fn events(&self) -> Vec<Event> {
         let standing = |stands: Stands| {

@@ -38,6 +38,7 @@ pub mod planted;
 pub mod pool;
 pub mod pursue;
 pub mod reading;
+pub mod reduced;
 pub mod rules;
 pub mod scenes;
 pub mod script;

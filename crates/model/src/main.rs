@@ -29,8 +29,15 @@ use model::{
 };
 
 /// Nothing goes wrong.
-const QUIET: Limits =
-    Limits { crashes: 0, faults: 0, reads: 0, events: 0, lag: Lag { ec2: false, kms: false }, is_one_by_one: false };
+const QUIET: Limits = Limits {
+    crashes: 0,
+    faults: 0,
+    reads: 0,
+    events: 0,
+    lag: Lag { ec2: false, kms: false },
+    is_one_by_one: false,
+    is_reduced: false,
+};
 
 /// The same, and the reads that an invocation makes at the same time run one after the other.
 const SIMPLE: Limits = Limits { is_one_by_one: true, ..QUIET };
@@ -76,7 +83,7 @@ impl About {
 
 /// What the invocations are about, how many run at once, what may go wrong, and the exceptions of docs/reliability.md that are
 /// found: no others may be, and each of these must.
-const PARTS: [(About, usize, Limits, &[u8]); 42] = [
+const PARTS: [(About, usize, Limits, &[u8]); 45] = [
     (About::TheImage, 1, Limits { crashes: 2, faults: 2, lag: Lag { ec2: true, kms: true }, ..QUIET }, &[]),
     (About::TheImage, 2, LATE, &[]),
     (About::TheImage, 2, Limits { crashes: 1, ..QUIET }, &[1, 20]),
@@ -124,6 +131,9 @@ const PARTS: [(About, usize, Limits, &[u8]); 42] = [
     (About::CopiesUntil, 2, Limits { reads: 1, ..SIMPLE }, &[3, 15, 17, 18, 19]),
     (About::FewOfBoth, 3, SIMPLE, &[]),
     (About::Approvals, 3, Limits { crashes: 1, ..SIMPLE }, &[8, 9]),
+    (About::FewCopies, 3, Limits { crashes: 1, ..SIMPLE }, &[3, 5]),
+    (About::TheImage, 3, Limits { crashes: 1, ..SIMPLE }, &[1, 20]),
+    (About::FewOfBoth, 3, Limits { crashes: 1, ..SIMPLE }, &[]),
 ];
 
 /// The numbers of the parts to explore may be given; otherwise it explores all.
@@ -134,6 +144,7 @@ fn main() -> ExitCode {
         if !chosen.is_empty() && !chosen.contains(&number) {
             continue;
         }
+        let limits = Limits { is_reduced: std::env::var("REDUCED").is_ok(), ..limits };
         let (began, scenes) = (Instant::now(), about.scenes(size));
         let mut part = Part::default();
         for (scene, explored) in scenes.iter().zip(explore(&scenes, limits)) {

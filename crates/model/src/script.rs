@@ -60,6 +60,11 @@ pub enum Call {
 }
 
 impl Call {
+    /// Whether it may change something.
+    pub fn is_write(&self) -> bool {
+        matches!(self, Self::CopyImage { .. } | Self::Write { .. })
+    }
+
     /// Whether it reads something on which it depends whether the image in this slot is shared.
     fn is_about_facts_of(&self, slot: usize) -> bool {
         // A share by a grant makes its own if it may not list them: with the same Name, KMS answers with the one that is there.
@@ -243,6 +248,16 @@ impl Answers {
         let place = answers.partition_point(|(known, _)| *known <= call);
         answers.insert(place, (call, answer));
         Self(answers)
+    }
+
+    /// Those that tell what an invocation did which has ended: to its writes, to reads that failed or did not find something, and
+    /// when it began. What else it has read makes no difference any more.
+    pub fn of_ended(&self) -> Self {
+        let tells = |(call, answer): &&(Call, Answer)| {
+            let is_missing = matches!(answer, Answer::Failed | Answer::Refused | Answer::Is(false));
+            call.is_write() || *call == Call::Begin || is_missing
+        };
+        Self(self.0.iter().filter(tells).cloned().collect())
     }
 
     /// The answers to these calls.

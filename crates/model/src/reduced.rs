@@ -1,0 +1,262 @@
+//! Owns the reduced exploration: of the orders of calls that don't affect each other, only one is tried.
+//!
+//! A read can come later, past the calls of others, unless one of these changes what it reads; and an invocation that is killed
+//! after a read could as well be killed before it. So every interleaving comes to the same as one in which
+//!
+//! - each write comes at once after the reads of its own invocation that precede it;
+//! - the others read just before it, and only if their last read is of something that the write changes;
+//! - an invocation is killed only at once after a write of its own.
+//!
+//! A step of this exploration is such a write, or something that happens by itself, with the reads before it. What reads and what
+//! writes are about is [`Place`]. A test compares the ends with those of every interleaving.
+
+use std::rc::Rc;
+
+use sharing::plan::Step;
+
+use crate::{
+    explore::{Label, Move, Run, State},
+    kept::Event,
+    script::{Call, Pools},
+    world::{slot_of, slot_of_snapshot},
+};
+
+/// What led to a state.
+pub(crate) type Path = Option<Rc<Link>>;
+
+/// The last part of a path, and what came before it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    before: Path,
+    last: Part,
+}
+
+#[derive(Debug)]
+enum Part {
+    Label(Label),
+    Reads(Path),
+}
+
+impl Link {
+    /// This label after these.
+    pub(crate) fn new(before: Path, label: Label) -> Rc<Self> {
+        Rc::new(Self { before, last: Part::Label(label) })
+    }
+
+    /// The last label.
+    pub(crate) fn label(&self) -> &Label {
+        match &self.last {
+            Part::Label(label) => label,
+            Part::Reads(path) => path.as_ref().expect("there are reads").label(),
+        }
+    }
+
+    /// Every label, in its order.
+    pub(crate) fn labels(&self) -> Vec<Label> {
+        let labels = |path: &Path| path.as_ref().map(|link| link.labels()).unwrap_or_default();
+        let mut all = labels(&self.before);
+        match &self.last {
+            Part::Label(label) => all.push(label.clone()),
+            Part::Reads(path) => all.extend(labels(path)),
+        }
+        all
+    }
+}
+
+/// An invocation that is about to read: its place in the scene, what AWS keeps, how far it is, how many reads may fail, and
+/// whether nothing else runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Reader {
+    actor: usize,
+    kept: u32,
+    at: u32,
+    reads: u8,
+    is_alone: bool,
+}
+
+/// Where the reads of an invocation may stop.
+#[derive(Debug, Clone)]
+pub(crate) struct Stop {
+    kept: u32,
+    at: u32,
+    reads: u8,
+    /// What the last read is about.
+    last: Place,
+    path: Path,
+}
+
+/// What a call is about: what it reads, or may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The clock, and the allowlist.
+    Beginning,
+    /// Which images there are, how they stand, and the launch permissions of the one in this slot.
+    Image(usize),
+    /// Which copies there are, and how they stand.
+    Copies,
+    /// The image that is copied.
+    Source,
+    /// The create volume permissions of the image in this slot.
+    Snapshot(usize),
+    Grants,
+    Schedules,
+}
+
+impl Place {
+    fn of_read(call: &Call) -> Self {
+        match call {
+            Call::Begin => Self::Beginning,
+            Call::Image => Self::Image(0),
+            Call::Launch(slot) => Self::Image(usize::from(*slot)),
+            Call::Copies | Call::IsThere(_) => Self::Copies,
+            Call::Source => Self::Source,
+            Call::Copy(slot) => Self::Snapshot(usize::from(*slot)),
+            Call::Grants => Self::Grants,
+            Call::Names | Call::Schedule(_) | Call::LookAgain(_) => Self::Schedules,
+            Call::CopyImage { .. } | Call::Write { .. } => panic!("this is no read: {call:?}"),
+        }
+    }
+
+    /// What may be read differently after this write.
+    fn changed_by(call: &Call, pools: &Pools) -> Vec<Self> {
+        let Call::Write { step, .. } = call else { return vec![Self::Copies] };
+        match &*pools.steps.get(*step) {
+            Step::AddLaunchPermissions { image_id, .. }
+            | Step::RemoveLaunchPermissions { image_id, .. }
+            | Step::ResetLaunchPermissions { image_id } => slot_of(image_id).map(Self::Image).into_iter().collect(),
+            Step::AddCreateVolumePermissions { snapshot_id, .. }
+            | Step::RemoveCreateVolumePermissions { snapshot_id, .. } => {
+                vec![Self::Snapshot(slot_of_snapshot(snapshot_id))]
+            }
+            Step::CreateGrant { .. } | Step::RevokeGrant { .. } => vec![Self::Grants],
+            Step::CreateExpiry(_)
+            | Step::DeleteExpiry { .. }
+            | Step::CreateCopyRecord(_)
+            | Step::DeleteCopyRecord { .. }
+            | Step::CreateApproval(_)
+            | Step::DeleteApproval(_) => vec![Self::Schedules],
+            step @ (Step::CopyImage(_) | Step::PutParameter(_) | Step::CreateUsageReport { .. }) => {
+                panic!("no scene has this step: {step:?}")
+            }
+        }
+    }
+
+    /// What may be read differently after this event.
+    fn changed_by_event(event: Event) -> Vec<Self> {
+        match event {
+            Event::Available(slot) | Event::Fails(slot) | Event::Deregistered(slot) => {
+                vec![Self::Copies, Self::Image(slot), Self::Snapshot(slot)]
+            }
+            Event::SourceGone => vec![Self::Source],
+            Event::Withdrawn => vec![Self::Beginning],
+        }
+    }
+}
+
+impl Run<'_> {
+    /// The steps of the reduced exploration from this state.
+    pub(crate) fn reduced_moves(&mut self, state: &State) -> Vec<Move> {
+        let mut moves = Vec::new();
+        for actor in 0..self.scene.actors.len() {
+            self.write(&(*state, None), actor, &mut moves);
+            for (to, path) in self.read_on(&(*state, None), actor, |_| true) {
+                if self.tree(actor).node(to.at[actor]).next.is_ok() {
+                    moves.extend(path.map(|path| Move { path, from: *state, to }));
+                } else {
+                    self.write(&(to, path), actor, &mut moves);
+                }
+            }
+            moves.extend(self.sent_again(state, actor));
+        }
+        for event in self.kept(state).events() {
+            let changed = Place::changed_by_event(event);
+            for (from, path) in self.others_read((*state, None), None, &changed) {
+                moves.extend(self.happens(&from, event).map(|step| step.after(path)));
+            }
+        }
+        moves.extend(self.time_passes(state));
+        moves
+    }
+
+    /// The writes of this invocation that are next, each after what others may read just before it.
+    fn write(&mut self, from: &(State, Path), actor: usize, moves: &mut Vec<Move>) {
+        for call in self.calls(&from.0, actor).into_iter().filter(Call::is_write) {
+            let changed = Place::changed_by(&call, &self.explorer.pools);
+            for (from, path) in self.others_read(from.clone(), Some(actor), &changed) {
+                let mut steps = Vec::new();
+                self.answers(&from, actor, &call, &mut steps);
+                for step in steps {
+                    let step = step.after(path.clone());
+                    let crash = self.crash(&step.to, actor).map(|crash| crash.after(Some(step.path.clone())));
+                    moves.push(step);
+                    moves.extend(crash);
+                }
+            }
+        }
+    }
+
+    /// What the others, apart from this one, may have read if the last read of each is of what is changed next.
+    fn others_read(&mut self, from: (State, Path), but: Option<usize>, changed: &[Place]) -> Vec<(State, Path)> {
+        let mut all = vec![from];
+        for actor in (0..self.scene.actors.len()).filter(|actor| Some(*actor) != but) {
+            for place in 0..all.len() {
+                let more = self.read_on(&all[place].clone(), actor, |last| changed.contains(&last));
+                all.extend(more);
+            }
+        }
+        all
+    }
+
+    /// Where this invocation may stop after reads, if the last one is about such a place.
+    fn read_on(
+        &mut self,
+        (state, path): &(State, Path),
+        actor: usize,
+        is_it: impl Fn(Place) -> bool,
+    ) -> Vec<(State, Path)> {
+        let stops = self.stops(state, actor);
+        let stop = |stop: &Stop| {
+            let owed = state.owed & !(1 << actor);
+            let mut to = State { kept: stop.kept, reads: stop.reads, owed, ..*state };
+            to.at[actor] = stop.at;
+            (to, Some(Rc::new(Link { before: path.clone(), last: Part::Reads(stop.path.clone()) })))
+        };
+        stops.iter().filter(|it| is_it(it.last)).map(stop).collect()
+    }
+
+    fn stops(&mut self, state: &State, actor: usize) -> Rc<[Stop]> {
+        let mut others = (0..self.scene.actors.len()).filter(|other| *other != actor);
+        let is_alone = !others.any(|other| self.tree(other).is_running(state.at[other]));
+        let reader = Reader { actor, kept: state.kept, at: state.at[actor], reads: state.reads, is_alone };
+        if let Some(known) = self.stops.get(&reader) {
+            return known.clone();
+        }
+        let mut stops: Vec<Stop> = Vec::new();
+        let mut waiting = vec![(*state, None)];
+        let mut next = 0;
+        while let Some((from, path)) = waiting.get(next).cloned() {
+            next += 1;
+            for call in self.calls(&from, actor).into_iter().filter(|call| !call.is_write()) {
+                let mut steps = Vec::new();
+                self.answers(&from, actor, &call, &mut steps);
+                for step in steps {
+                    let (to, last) = (step.to, Place::of_read(&call));
+                    let step = step.after(path.clone());
+                    let stop = Stop { kept: to.kept, at: to.at[actor], reads: to.reads, last, path: Some(step.path) };
+                    let is_same =
+                        |other: &Stop| (other.kept, other.at, other.reads) == (stop.kept, stop.at, stop.reads);
+                    let is_new = !stops.iter().any(is_same);
+                    if is_new {
+                        waiting.push((to, stop.path.clone()));
+                    }
+                    if is_new || !stops.iter().any(|other| is_same(other) && other.last == last) {
+                        stops.push(stop);
+                    }
+                }
+            }
+        }
+        let stops: Rc<[Stop]> = stops.into();
+        self.stops.insert(reader, stops.clone());
+        stops
+    }
+}
