@@ -208,11 +208,13 @@ pub static EXCEPTIONS: [Exception; 23] = [
     ),
     Exception::at_end(15, "Two hints of which one is sent again.", &[UNDONE], |broken| {
         let is_ended = broken.is_lost(Ending::FoundNothing) || broken.is_lost(Ending::GivenUp);
-        broken.end.kept.killed.is_made && broken.cannot_launch() && is_ended
+        broken.end.kept.killed.is_made && (broken.cannot_launch() || broken.is_made_meanwhile()) && is_ended
     })
     .mended_by(Mend::Share),
     Exception::at_end(16, "A late share and the last hint, after a crash.", &[UNDONE], |broken| {
-        broken.end.kept.killed.is_replaced && broken.is_lost(Ending::Replaced)
+        let killed = broken.end.kept.killed;
+        let is_given_up = killed.is_begun && broken.is_made_meanwhile() && broken.is_lost(Ending::GivenUp);
+        killed.is_replaced && broken.is_lost(Ending::Replaced) || is_given_up
     })
     .mended_by(Mend::Share),
     Exception::at_step(17, "A share that can't read its record again.", &[REMOVED_FIRST], |broken| {
@@ -325,8 +327,13 @@ impl BrokenAtEnd<'_> {
     /// Whether another hint has found nothing to write just before the second look of one; or has found what a request has
     /// made, so that it need not delete the record just before that look.
     fn is_overtaken(&self) -> bool {
-        let is_by_two = self.scene.actors.len() > 2 && self.scene.has(Kind::gives) && self.cannot_launch();
+        let is_by_two = self.is_made_meanwhile() && self.cannot_launch();
         (self.end.kept.is_overtaken || is_by_two) && self.is_lost(Ending::FoundNothing)
+    }
+
+    /// Whether a request may make the share between the calls of two hints.
+    fn is_made_meanwhile(&self) -> bool {
+        self.scene.actors.len() > 2 && self.scene.has(Kind::gives)
     }
 
     fn is_given_up_late(&self) -> bool {
