@@ -4,7 +4,8 @@
     python -m ami_share_tools.differential --questions 20000 --only-plain node simulate.mjs
 
 With --only-plain come the questions that a simulator of requests can answer, too: nothing unknown, no grants, one
-identity that asks. The evaluator is then compared with that simulator.
+identity that asks. The evaluator is then compared with that simulator: of the kinds of differences that
+third-opinion-cases.json has, only the number is printed.
 
 Three outcomes: they agree; no page of AWS settles the question (the evaluator says why: open-questions.md); they
 differ. A difference is made as small as it goes and printed, one for each kind.
@@ -16,8 +17,8 @@ import argparse
 import sys
 import time
 
-from ami_share_tools.differential.compare import Comparison, is_plain, published_cases
-from ami_share_tools.differential.faults import open_categories
+from ami_share_tools.differential.compare import Comparison, Kind, is_plain, kind_of, published_cases
+from ami_share_tools.differential.faults import open_categories, third_opinions
 from ami_share_tools.differential.generator import Generator
 from ami_share_tools.differential.product import Product
 
@@ -41,7 +42,22 @@ def main() -> int:
         comparison = Comparison(product, options.most, is_plain if options.only_plain else None, known)
         comparison.run(Generator(options.seed, published_cases()), options.questions)
         report(comparison, time.monotonic() - began)
-    return 1 if comparison.kinds and not options.only_plain else 0
+        unlike_before = third_opinion(comparison) if options.only_plain else list(comparison.kinds.values())
+    for kind in unlike_before:
+        print(kind.described())
+    return 1 if unlike_before else 0
+
+
+def third_opinion(comparison: Comparison) -> list[Kind]:
+    """Asks the simulator the cases that are kept. Returns its new verdicts on these, and the kinds that they don't have."""
+    cases = [case for difference in third_opinions() for case in difference["cases"]]
+    kept = {kind_of(case, case["expected"], case["iam_simulate"]) for case in cases}
+    verdicts = [(case, str(comparison.product.ask(case).get("verdict"))) for case in cases]
+    changed = [Kind(case, verdict, case["expected"]) for case, verdict in verdicts if verdict != case["iam_simulate"]]
+    differ = {key: kind for key, kind in comparison.kinds.items() if key[0] != "error"}
+    print(f"{len(cases)} cases are kept; the verdicts on {len(changed)} have changed")
+    print(f"{len(differ)} kinds of differences, {len(differ.keys() & kept)} of them kept")
+    return changed + [kind for key, kind in differ.items() if key not in kept]
 
 
 def report(comparison: Comparison, seconds: float) -> None:
@@ -54,8 +70,6 @@ def report(comparison: Comparison, seconds: float) -> None:
         print("not settled by a page, and how often the product answered otherwise than the evaluator:")
         for note, (count, other) in sorted(comparison.unsettled.items(), key=lambda entry: -entry[1][0]):
             print(f"  {count:9d} {other:9d}  {note}")
-    for kind in comparison.kinds.values():
-        print(kind.described())
 
 
 if __name__ == "__main__":

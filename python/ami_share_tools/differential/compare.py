@@ -127,7 +127,7 @@ class Comparison:
         if len(self.kinds) >= self.most:
             return
         small = self.smallest(one_action(question, action), own, verdict)
-        kind = (own, verdict, shape(small))
+        kind = kind_of(small, own, verdict)
         if kind in self.kinds:
             self.kinds[kind].times += 1
         else:
@@ -188,6 +188,10 @@ def one_action(question: Question, action: str) -> Question:
     question = copy.deepcopy(question)
     question.pop("needed_actions", None)
     return question | {"action": action}
+
+
+def kind_of(question: Question, own: str, verdict: str) -> tuple[Any, ...]:
+    return own, verdict, shape(question)
 
 
 def shape(question: Question) -> tuple[tuple[str, ...], bool]:

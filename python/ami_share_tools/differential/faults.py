@@ -1,4 +1,4 @@
-"""Which known faults of the product a question meets.
+"""The cases that are kept, and which known faults of the product a question meets.
 
 settled-cases.json has the cases that AWS's pages decide. As long as the product gets one of a category wrong, made-up
 questions of that category are counted apart, so that other differences are seen. Nothing need be changed here when a
@@ -15,10 +15,16 @@ from ami_share_tools.differential.request import is_carried, texts
 from ami_share_tools.document import Document
 
 SETTLED = pathlib.Path(__file__).with_name("settled-cases.json")
+THIRD_OPINION = pathlib.Path(__file__).with_name("third-opinion-cases.json")
 
 
 def settled_cases() -> list[Document]:
     return json.loads(SETTLED.read_text())
+
+
+def third_opinions() -> list[Document]:
+    """Where iam-simulate differs: each difference with what AWS's page says, and its cases."""
+    return json.loads(THIRD_OPINION.read_text())
 
 
 def is_right(case: Document, verdict: str | None) -> bool:

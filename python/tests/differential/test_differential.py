@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import subprocess
 import unittest
 from pathlib import Path
@@ -21,6 +22,7 @@ from ami_share_tools.repository import CASES, ROOT
 from tests.conformance.test_conformance import Judge
 
 FIELD_CASES = Path(compare.__file__).with_name("field-cases.json")
+README = Path(compare.__file__).with_name("README.md")
 QUESTIONS = 4000
 
 # The categories of settled cases that the product still gets wrong.
@@ -64,6 +66,14 @@ class TheEvaluator(unittest.TestCase):
             with self.subTest(case["name"]):
                 self.assertTrue(faults.is_right(case, evaluator.judge(case)[0]))
 
+    def test_gives_each_case_of_the_third_opinion_the_verdict_that_is_kept(self) -> None:
+        for difference in faults.third_opinions():
+            for case in difference["cases"]:
+                with self.subTest(difference["difference"], case=json.dumps(case)):
+                    own = evaluator.judge_action(case, case["action"])
+                    self.assertEqual((own.verdict, own.notes), (case["expected"], set()))
+                    self.assertNotEqual(case["iam_simulate"], case["expected"])
+
     def test_counts_a_settled_verdict_that_is_surer_than_its_own_as_the_same(self) -> None:
         surer = [case for case in faults.settled_cases() if "kleene" in case]
         self.assertGreater(len(surer), 3)
@@ -83,6 +93,17 @@ class TheEvaluator(unittest.TestCase):
                     verdicts = completions.entailed(question, action, most=60)
                     expected = {own.verdict} if own.verdict != "implicit-deny" else {"implicit-deny", "denied"}
                     self.assertLessEqual(verdicts, expected, json.dumps(question))
+
+
+class TheThirdOpinion(unittest.TestCase):
+    def test_differs_in_what_the_table_says_with_a_case_of_each(self) -> None:
+        table = re.sub(r"\[(.+?)\]\(.+?\)", r"\1", README.read_text().partition("| iam-simulate | the page |")[2])
+        rows = re.findall(r"^\| (.+) \| (.+) \|$", table, re.MULTILINE)
+        kept = faults.third_opinions()
+        self.assertEqual(rows, [(difference["difference"], difference["page"]) for difference in kept])
+        self.assertTrue(all(difference["cases"] for difference in kept))
+        left_open = {page.split("`")[1] for _, page in rows if page.startswith("open: ")}
+        self.assertLessEqual(left_open, {policies.name for policies in POLICIES})
 
 
 class TheGenerator(unittest.TestCase):
@@ -145,6 +166,13 @@ class TheProduct(unittest.TestCase):
                         faults.is_right(case, verdict) or case["category"] in KNOWN_FAULTS,
                         f"{verdict}, but {case['expected']}: {case['why']} ({case['source']})",
                     )
+
+    def test_gives_each_case_of_the_third_opinion_the_verdict_that_is_kept(self) -> None:
+        with Product([binary]) as product:
+            for difference in faults.third_opinions():
+                for case in difference["cases"]:
+                    with self.subTest(difference["difference"], case=json.dumps(case)):
+                        self.assertEqual(product.ask(case).get("verdict"), case["expected"])
 
     def test_gives_policies_from_the_field_the_verdict_of_the_documentation(self) -> None:
         with Product([binary]) as product:
