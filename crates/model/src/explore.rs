@@ -388,7 +388,7 @@ pub(crate) struct Run<'e> {
 impl Run<'_> {
     fn explore(&mut self) -> Explored {
         let kept = self.scene.before(&self.explorer.pools);
-        let kept = self.explorer.place(kept);
+        let kept = self.keep(kept);
         let Limits { crashes, faults, reads, events, .. } = self.limits;
         let first = State { kept, at: [0; MOST], crashes, faults, reads, events, owed: 0 };
         let mut waiting = VecDeque::from([0]);
@@ -471,6 +471,10 @@ impl Run<'_> {
         true
     }
 
+    fn keep(&mut self, kept: Kept) -> u32 {
+        self.explorer.place(kept.seen_with(self.limits.lag))
+    }
+
     pub(crate) fn tree(&self, actor: usize) -> &Tree {
         &self.explorer.trees[self.trees[actor]]
     }
@@ -527,7 +531,7 @@ impl Run<'_> {
         let mut kept = self.kept(state).clone();
         let answers = &self.tree(actor).node(state.at[actor]).answers;
         killing::note_again(&mut kept, actor, self.scene.actors[actor].kind, answers, &self.explorer.pools);
-        let mut to = State { kept: self.explorer.place(kept), ..*state };
+        let mut to = State { kept: self.keep(kept), ..*state };
         to.at[actor] = 0;
         Some(Move::new(state, to, Label::IsSentAgain(actor)))
     }
@@ -542,7 +546,7 @@ impl Run<'_> {
         let answers = &self.tree(actor).node(state.at[actor]).answers;
         let kind = self.scene.actors[actor].kind;
         killing::note_killing(&mut kept, actor, kind, answers, &self.explorer.pools);
-        let kept = self.explorer.place(kept);
+        let kept = self.keep(kept);
         let mut to = State { kept, crashes: state.crashes - 1, owed, ..*state };
         to.at[actor] = 0;
         Some(Move::new(state, to, Label::Crashes(actor)))
@@ -552,7 +556,7 @@ impl Run<'_> {
     pub(crate) fn happens(&mut self, state: &State, event: Event) -> Option<Move> {
         let events = state.events.checked_sub(u8::from(!event.is_expected()))?;
         let after = self.kept(state).after(event);
-        let to = State { kept: self.explorer.place(after), events, ..*state };
+        let to = State { kept: self.keep(after), events, ..*state };
         Some(Move::new(state, to, Label::Happens(event)))
     }
 
@@ -567,7 +571,7 @@ impl Run<'_> {
         }
         let has_failed = state.faults < self.limits.faults;
         let later = self.explorer.later(&kept, place, has_failed);
-        let to = State { kept: self.explorer.place(later), ..*state };
+        let to = State { kept: self.keep(later), ..*state };
         Some(Move::new(state, to, Label::TimePasses))
     }
 
@@ -627,7 +631,7 @@ impl Run<'_> {
             killing::note_call(kind, (&taken, &answered.1), (&kept, &mut after), (pools, ended.is_some()));
             after.is_overtaken |= self.is_overtaking(state, actor, &answered.0);
             after.is_given_up_late |= self.is_giving_up_late(state, actor, &answered.0);
-            let (kept, owed) = (self.explorer.place(after), state.owed & !(1 << actor));
+            let (kept, owed) = (self.keep(after), state.owed & !(1 << actor));
             let mut to = State { kept, owed, ..to };
             to.at[actor] = child;
             let (call, answer) = answered;

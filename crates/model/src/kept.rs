@@ -120,6 +120,8 @@ pub struct Kept {
     pub(crate) made: Grants,
     /// The schedules by their names.
     pub schedules: BTreeMap<Word, Word>,
+    /// The name of the schedule that was created or deleted last, and what it was before.
+    pub(crate) schedules_before: Option<(Word, Option<Word>)>,
     /// Whether a hint has deleted the record of a share between the writes and the second look of another hint. AWS doesn't
     /// keep this.
     pub is_overtaken: bool,
@@ -178,6 +180,19 @@ pub struct Lag {
     pub ec2: bool,
     /// KMS's list of grants.
     pub kms: bool,
+    /// Scheduler's.
+    pub scheduler: bool,
+}
+
+impl Lag {
+    /// None.
+    pub const NONE: Self = Self { ec2: false, kms: false, scheduler: false };
+
+    /// Only those of EC2.
+    pub const EC2: Self = Self { ec2: true, ..Self::NONE };
+
+    /// Those of EC2 and KMS.
+    pub const EC2_AND_KMS: Self = Self { kms: true, ..Self::EC2 };
 }
 
 impl Kept {
@@ -205,9 +220,14 @@ impl Kept {
                 image(*slot).copy.seen(lag.ec2).into_iter().map(|seen| same(Answer::Targets(seen))).collect()
             }
             Call::Grants => self.grants.seen(lag.kms).into_iter().map(|seen| same(Answer::Grants(seen))).collect(),
-            Call::Names => vec![same(Answer::Names(self.schedules.keys().copied().collect()))],
+            Call::Names => {
+                let names = |schedules: BTreeMap<_, _>| same(Answer::Names(schedules.into_keys().collect()));
+                self.seen_schedules(lag).into_iter().map(names).collect()
+            }
             Call::Schedule(name) | Call::LookAgain(name) => {
-                vec![same(Answer::Schedule(self.schedules.get(name).copied()))]
+                let seen = self.seen_schedules(lag);
+                let seen: BTreeSet<_> = seen.iter().map(|schedules| schedules.get(name).copied()).collect();
+                seen.into_iter().map(|seen| same(Answer::Schedule(seen))).collect()
             }
             Call::CopyImage { name, token } => {
                 let mut after = self.clone();
@@ -220,6 +240,19 @@ impl Kept {
                 vec![(after, answer)]
             }
         }
+    }
+
+    /// The schedules as they are, and as Scheduler may show them.
+    fn seen_schedules(&self, lag: Lag) -> Vec<BTreeMap<Word, Word>> {
+        let late = self.schedules_before.filter(|_| lag.scheduler).map(|(name, before)| {
+            let mut schedules = self.schedules.clone();
+            match before {
+                Some(schedule) => schedules.insert(name, schedule),
+                None => schedules.remove(&name),
+            };
+            schedules
+        });
+        [self.schedules.clone()].into_iter().chain(late).collect()
     }
 
     /// The copies as DescribeImages shows them. One of them may lag at a time.
@@ -244,10 +277,21 @@ impl Kept {
 
     /// The same when every read has caught up.
     pub fn caught_up(&self) -> Self {
-        let mut later = self.clone();
-        later.images.iter_mut().for_each(Shared::settle);
-        later.grants.settle();
-        later
+        self.clone().seen_with(Lag::NONE)
+    }
+
+    /// The same when the reads have caught up that may not lag.
+    pub fn seen_with(mut self, lag: Lag) -> Self {
+        if !lag.ec2 {
+            self.images.iter_mut().for_each(Shared::settle);
+        }
+        if !lag.kms {
+            self.grants.settle();
+        }
+        if !lag.scheduler {
+            self.schedules_before = None;
+        }
+        self
     }
 
     /// The same if nothing of the target that requests are about must expire any more.
@@ -383,11 +427,15 @@ impl Kept {
         }
         let schedule = record.schedule(BUS, time_at(self.clock));
         self.schedules.insert(name, pools.schedules.put(&schedule));
+        self.schedules_before = Some((name, None));
         Answer::Done(0)
     }
 
     fn delete(&mut self, name: &RecordName, pools: &Pools) {
-        self.schedules.remove(&pools.names.put(&name.to_string()));
+        let name = pools.names.put(&name.to_string());
+        if let Some(schedule) = self.schedules.remove(&name) {
+            self.schedules_before = Some((name, Some(schedule)));
+        }
     }
 
     /// CreateGrant with the same Name and the same parameters answers with the grant that is there.

@@ -29,15 +29,8 @@ use model::{
 };
 
 /// Nothing goes wrong.
-const QUIET: Limits = Limits {
-    crashes: 0,
-    faults: 0,
-    reads: 0,
-    events: 0,
-    lag: Lag { ec2: false, kms: false },
-    is_one_by_one: false,
-    is_reduced: false,
-};
+const QUIET: Limits =
+    Limits { crashes: 0, faults: 0, reads: 0, events: 0, lag: Lag::NONE, is_one_by_one: false, is_reduced: false };
 
 /// The same, and the reads that an invocation makes at the same time run one after the other.
 const SIMPLE: Limits = Limits { is_one_by_one: true, ..QUIET };
@@ -46,7 +39,7 @@ const SIMPLE: Limits = Limits { is_one_by_one: true, ..QUIET };
 const REDUCED: Limits = Limits { is_reduced: true, ..SIMPLE };
 
 /// Reads of EC2 lag.
-const LATE: Limits = Limits { lag: Lag { ec2: true, kms: false }, ..QUIET };
+const LATE: Limits = Limits { lag: Lag::EC2, ..QUIET };
 
 /// What the invocations are about.
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +80,7 @@ impl About {
 /// What the invocations are about, how many run at once, what may go wrong, and the exceptions of docs/reliability.md that are
 /// found: no others may be, and each of these must.
 const PARTS: [(About, usize, Limits, &[u8]); 45] = [
-    (About::TheImage, 1, Limits { crashes: 2, faults: 2, lag: Lag { ec2: true, kms: true }, ..QUIET }, &[]),
+    (About::TheImage, 1, Limits { crashes: 2, faults: 2, lag: Lag::EC2_AND_KMS, ..QUIET }, &[]),
     (About::TheImage, 2, LATE, &[]),
     (About::TheImage, 2, Limits { crashes: 1, ..QUIET }, &[1, 20]),
     (About::TheImage, 2, Limits { crashes: 1, ..LATE }, &[1, 2, 20]),
@@ -95,13 +88,13 @@ const PARTS: [(About, usize, Limits, &[u8]); 45] = [
     (
         About::Copies,
         1,
-        Limits { crashes: 1, faults: 1, events: 1, lag: Lag { ec2: true, kms: true }, ..SIMPLE },
+        Limits { crashes: 1, faults: 1, events: 1, lag: Lag::EC2_AND_KMS, ..SIMPLE },
         &[4, 8, 11, 12, 13, 22],
     ),
     (About::Copies, 2, Limits { is_one_by_one: true, ..LATE }, &[3, 5, 7, 10]),
     (About::Copies, 2, Limits { events: 1, ..SIMPLE }, &[3, 4, 5, 10, 11, 12, 13, 14]),
     (About::Copies, 2, Limits { crashes: 1, ..SIMPLE }, &[3, 5, 6, 8, 10, 15, 16, 20, 21]),
-    (About::Approvals, 1, Limits { crashes: 2, faults: 1, lag: Lag { ec2: true, kms: true }, ..QUIET }, &[8]),
+    (About::Approvals, 1, Limits { crashes: 2, faults: 1, lag: Lag::EC2_AND_KMS, ..QUIET }, &[8]),
     (About::Approvals, 2, LATE, &[]),
     (About::Approvals, 2, Limits { crashes: 1, ..QUIET }, &[8, 9]),
     (About::Approvals, 3, SIMPLE, &[]),
@@ -120,14 +113,14 @@ const PARTS: [(About, usize, Limits, &[u8]); 45] = [
     (About::ApprovalsOfAnImageThatMayGo, 1, Limits { crashes: 1, reads: 1, events: 1, ..QUIET }, &[8]),
     (About::ApprovalsOfAnImageThatMayGo, 2, Limits { events: 1, is_one_by_one: true, ..LATE }, &[]),
     (About::Early, 2, Limits { crashes: 1, ..QUIET }, &[8]),
-    (About::ImageAndApprovals, 1, Limits { crashes: 2, faults: 1, lag: Lag { ec2: true, kms: true }, ..QUIET }, &[8]),
+    (About::ImageAndApprovals, 1, Limits { crashes: 2, faults: 1, lag: Lag::EC2_AND_KMS, ..QUIET }, &[8]),
     (About::ImageAndApprovals, 2, LATE, &[]),
     (About::ImageAndApprovals, 2, Limits { crashes: 1, ..LATE }, &[2, 8, 9]),
     (About::ImageAndApprovals, 2, Limits { reads: 1, ..SIMPLE }, &[17, 18]),
     (About::ImageAndApprovals, 2, Limits { faults: 1, ..SIMPLE }, &[8, 9]),
     (About::TheImage, 2, Limits { faults: 1, ..SIMPLE }, &[1, 20]),
     (About::Approvals, 2, Limits { faults: 1, ..SIMPLE }, &[8, 9, 23]),
-    (About::CopiesUntil, 1, Limits { crashes: 1, faults: 1, lag: Lag { ec2: true, kms: true }, ..SIMPLE }, &[22]),
+    (About::CopiesUntil, 1, Limits { crashes: 1, faults: 1, lag: Lag::EC2_AND_KMS, ..SIMPLE }, &[22]),
     (About::CopiesUntil, 2, Limits { is_one_by_one: true, ..LATE }, &[3, 7]),
     (About::CopiesUntil, 2, Limits { crashes: 1, ..SIMPLE }, &[1, 3, 6, 15, 20, 21]),
     (About::CopiesUntil, 2, Limits { events: 1, ..SIMPLE }, &[3, 4, 5, 10, 11, 12, 13, 14]),

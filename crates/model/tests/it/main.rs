@@ -23,16 +23,9 @@ use model::{
     sets::{approvals, deregistrations, scenes},
 };
 
-const LAG: Lag = Lag { ec2: true, kms: false };
-const QUIET: Limits = Limits {
-    crashes: 0,
-    faults: 0,
-    reads: 0,
-    events: 0,
-    lag: Lag { ec2: false, kms: false },
-    is_one_by_one: false,
-    is_reduced: false,
-};
+const LAG: Lag = Lag::EC2;
+const QUIET: Limits =
+    Limits { crashes: 0, faults: 0, reads: 0, events: 0, lag: Lag::NONE, is_one_by_one: false, is_reduced: false };
 
 /// The same, and the reads that an invocation makes at the same time run one after the other.
 const SIMPLE: Limits = Limits { is_one_by_one: true, ..QUIET };
