@@ -25,6 +25,10 @@ pub struct Killed {
     pub is_missed: bool,
     /// Whether the last look of something that takes back showed a copy as pending that was available.
     pub is_seen_late: bool,
+    /// Whether a second look showed a record that was gone.
+    pub is_shown_late: bool,
+    /// Whether a second look did not show a record that was there.
+    pub is_hidden_late: bool,
     /// Whether a copy failed before its request looked whether it was there.
     pub is_failed_at_once: bool,
     /// The invocations that were killed after they had deleted the record of an expiry, as bits.

@@ -87,6 +87,8 @@ pub fn note_call(
         }
         _ => {}
     }
+    note_late_look(taken, answer, (before, after));
+    let killed = &mut after.killed;
     if has_ended {
         killed.ending &= !bit;
     }
@@ -105,4 +107,23 @@ fn gives(step: &Step, place: usize) -> bool {
 /// Whether this step ends the waiting of a share or an ask.
 fn is_ending(step: &Step) -> bool {
     matches!(step, Step::DeleteCopyRecord { .. } | Step::DeleteApproval(_))
+}
+
+/// Notes if Scheduler shows something else than there is to an invocation that has written something.
+fn note_late_look(taken: &Taken<'_>, answer: &Answer, (before, after): (&Kept, &mut Kept)) {
+    let (is_shown, is_hidden) = match (taken.call, answer) {
+        (Call::Names, Answer::Names(seen)) => (
+            seen.iter().any(|name| !before.schedules.contains_key(name)),
+            before.schedules.keys().any(|name| !seen.contains(name)),
+        ),
+        (Call::Schedule(name) | Call::LookAgain(name), Answer::Schedule(seen)) => {
+            let is_there = before.schedules.contains_key(name);
+            (seen.is_some() && !is_there, seen.is_none() && is_there)
+        }
+        _ => return,
+    };
+    if taken.answers.to(Call::is_write).next().is_some() {
+        after.killed.is_shown_late |= is_shown;
+        after.killed.is_hidden_late |= is_hidden;
+    }
 }

@@ -134,7 +134,7 @@ impl Exception {
 }
 
 /// What is known not to hold. If several explain the same, the first counts.
-pub static EXCEPTIONS: [Exception; 23] = [
+pub static EXCEPTIONS: [Exception; 25] = [
     Exception::at_end(
         1,
         "A rule with `onAvailable` whose invocation is killed after its launch permission, while a revoke or a reset deletes \
@@ -263,6 +263,23 @@ pub static EXCEPTIONS: [Exception; 23] = [
         &[DECIDED_TWICE, GIVEN_THOUGH_REJECTED],
         |broken| broken.end.kept.is_last_hint_failed,
     ),
+    Exception::at_end(
+        24,
+        "A revoke and a share at whose second look Scheduler still shows the record.",
+        &[GIVEN, UNRECORDED[0], UNRECORDED[1], UNRECORDED[2]],
+        |broken| broken.end.kept.killed.is_shown_late,
+    )
+    .mended_by(Mend::TakeBack),
+    Exception::at_end(
+        25,
+        "A share at whose second look Scheduler shows what is not so.",
+        &[MISSING, MISSING_OF_APPROVED, UNDONE, UNTOLD, NOBODY_WAITS],
+        |broken| {
+            let killed = broken.end.kept.killed;
+            killed.is_hidden_late || broken.what == NOBODY_WAITS && killed.is_shown_late
+        },
+    )
+    .mended_by(Mend::Share),
 ];
 
 impl BrokenAtEnd<'_> {

@@ -41,6 +41,9 @@ const REDUCED: Limits = Limits { is_reduced: true, ..SIMPLE };
 /// Reads of EC2 lag.
 const LATE: Limits = Limits { lag: Lag::EC2, ..QUIET };
 
+/// Reads of Scheduler lag.
+const SCHEDULER: Lag = Lag { scheduler: true, ..Lag::NONE };
+
 /// What the invocations are about.
 #[derive(Debug, Clone, Copy)]
 enum About {
@@ -79,7 +82,7 @@ impl About {
 
 /// What the invocations are about, how many run at once, what may go wrong, and the exceptions of docs/reliability.md that are
 /// found: no others may be, and each of these must.
-const PARTS: [(About, usize, Limits, &[u8]); 45] = [
+const PARTS: [(About, usize, Limits, &[u8]); 51] = [
     (About::TheImage, 1, Limits { crashes: 2, faults: 2, lag: Lag::EC2_AND_KMS, ..QUIET }, &[]),
     (About::TheImage, 2, LATE, &[]),
     (About::TheImage, 2, Limits { crashes: 1, ..QUIET }, &[1, 20]),
@@ -130,6 +133,12 @@ const PARTS: [(About, usize, Limits, &[u8]); 45] = [
     (About::FewCopies, 3, Limits { crashes: 1, ..REDUCED }, &[3, 5, 6, 15, 16, 21]),
     (About::TheImage, 3, Limits { crashes: 1, ..REDUCED }, &[1, 20]),
     (About::FewOfBoth, 3, Limits { crashes: 1, ..REDUCED }, &[]),
+    (About::TheImage, 1, Limits { crashes: 1, lag: SCHEDULER, ..QUIET }, &[]),
+    (About::TheImage, 2, Limits { lag: SCHEDULER, ..SIMPLE }, &[24, 25]),
+    (About::Copies, 2, Limits { lag: SCHEDULER, ..SIMPLE }, &[3, 5, 10, 24, 25]),
+    (About::CopiesUntil, 2, Limits { lag: SCHEDULER, ..SIMPLE }, &[3, 24, 25]),
+    (About::Approvals, 2, Limits { lag: SCHEDULER, ..SIMPLE }, &[]),
+    (About::ImageAndApprovals, 2, Limits { lag: SCHEDULER, ..SIMPLE }, &[24, 25]),
 ];
 
 /// The numbers of the parts to explore may be given; otherwise it explores all.
