@@ -9,10 +9,12 @@ use std::{
 use sharing::{facts::Failure, outcome::ErrorCode, plan::Step, records::RecordName};
 
 use crate::{
+    giving,
     hashing::QuickMap,
     invocation::Trigger,
     invoke::invoke,
-    kept::{Event, Kept, Lag, Shared},
+    kept::{Event, Kept, Lag},
+    killed::MOST,
     killing,
     kinds::{AGAIN, Actor, Kind, LAST_HINT, Whose},
     known::{BrokenByStep, Exception, NOT_MENDED},
@@ -25,9 +27,6 @@ use crate::{
     undoing::note_undoing,
     world::{self, Allowlists, LONGEST, time_at},
 };
-
-/// The number of invocations that run at the same time, at most.
-const MOST: usize = 3;
 
 /// What may go wrong in one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -202,7 +201,9 @@ impl Explorer {
             return *place;
         }
         let script = Script::new(&answers, &self.pools);
-        let next = invoke(&script, what, &self.allowlists, self.planted).map(Rc::new).map_err(|halt| match halt {
+        let relies_on = |ended| Ended { relies_on: answers.relied_on(&self.pools), ..ended };
+        let next = invoke(&script, what, &self.allowlists, self.planted).map(relies_on).map(Rc::new);
+        let next = next.map_err(|halt| match halt {
             Halt::Calls(calls) => calls.into(),
             Halt::Failed(failure) => panic!("it ended with a failure that it doesn't report: {failure:?}"),
         });
@@ -288,16 +289,15 @@ impl Explorer {
         kept.schedules.keys().any(is_expiry)
     }
 
-    /// The same at this later place of the clock. The hints of a decision come for a day: if not all of them have failed, they
-    /// carry it out.
-    fn later(&mut self, kept: &Kept, place: u8, has_failed: bool) -> Kept {
+    /// The same at this later place of the clock, and what is told meanwhile. The hints of a decision come for a day: if not all of
+    /// them have failed, they carry it out.
+    fn later(&mut self, kept: &Kept, place: u8, has_failed: bool) -> Aftermath {
         let mut after = Aftermath { kept: kept.clone(), told: Vec::new() };
         let is_last_to_come = (kept.clock..place).contains(&LAST_HINT) && !kept.is_last_hint_failed;
         if has_failed && is_last_to_come {
             self.hint_all(&mut after);
-            after.kept.is_first_told |= after.told.iter().any(|told| told.request_id == "first");
         }
-        after.kept.later(place)
+        Aftermath { kept: after.kept.later(place), ..after }
     }
 
     /// Whether the record sends hints until it is deleted.
@@ -332,11 +332,14 @@ impl Explorer {
         }
     }
 
-    /// Sends a request of this kind after everything has ended, and returns how it ends, and what comes after it.
-    fn send_again(&mut self, kind: Kind, kept: &Kept) -> (Rc<Ended>, Rc<Aftermath>) {
+    /// Sends requests of these kinds after everything has ended, and returns how the last one ends, and what comes after it.
+    fn send_again(&mut self, kinds: &[Kind], kept: &Kept) -> (Rc<Ended>, Rc<Aftermath>) {
         let mut kept = kept.caught_up();
-        let Actor { whose, trigger, id, .. } = Actor::new(kind, AGAIN);
-        let ended = self.alone(whose, (&trigger, &id), &mut kept);
+        let each = kinds.iter().map(|kind| {
+            let Actor { whose, trigger, id, .. } = Actor::new(*kind, AGAIN);
+            self.alone(whose, (&trigger, &id), &mut kept)
+        });
+        let ended = each.last().expect("at least one is sent");
         let place = self.place(kept);
         (ended, self.aftermath(place))
     }
@@ -444,12 +447,14 @@ impl Run<'_> {
         let Exception { number, mend, .. } = exception;
         let mut how = format!("exception {number}");
         let requests = mend.requests(self.scene);
-        for kind in &requests {
-            let (ended, after) = self.explorer.send_again(*kind, kept);
+        for kinds in &requests {
+            let (ended, after) = self.explorer.send_again(kinds, kept);
             if mend.is_done(&ended, &after.kept) {
                 return Ok(());
             }
-            how += &format!("; {}, sent again, is {:?}, and hints tell {:?}", kind.name(), ended.result, after.told);
+            let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+            let (names, result) = (names.join(" and "), ended.result);
+            how += &format!("; {names}, sent again, is {result:?}, and hints tell {:?}", after.told);
         }
         if requests.is_empty() { Ok(()) } else { Err(how) }
     }
@@ -530,7 +535,7 @@ impl Run<'_> {
         }
         let mut kept = self.kept(state).clone();
         let answers = &self.tree(actor).node(state.at[actor]).answers;
-        killing::note_again(&mut kept, actor, self.scene.actors[actor].kind, answers, &self.explorer.pools);
+        killing::note_again(&mut kept, self.scene, actor, answers, &self.explorer.pools);
         let mut to = State { kept: self.keep(kept), ..*state };
         to.at[actor] = 0;
         Some(Move::new(state, to, Label::IsSentAgain(actor)))
@@ -544,8 +549,7 @@ impl Run<'_> {
         let owed = state.owed | u8::from(self.scene.is_sent_again_soon(actor)) << actor;
         let mut kept = self.kept(state).clone();
         let answers = &self.tree(actor).node(state.at[actor]).answers;
-        let kind = self.scene.actors[actor].kind;
-        killing::note_killing(&mut kept, actor, kind, answers, &self.explorer.pools);
+        killing::note_killing(&mut kept, self.scene, actor, answers, &self.explorer.pools);
         let kept = self.keep(kept);
         let mut to = State { kept, crashes: state.crashes - 1, owed, ..*state };
         to.at[actor] = 0;
@@ -570,8 +574,9 @@ impl Run<'_> {
             return None;
         }
         let has_failed = state.faults < self.limits.faults;
-        let later = self.explorer.later(&kept, place, has_failed);
-        let to = State { kept: self.keep(later), ..*state };
+        let Aftermath { mut kept, told } = self.explorer.later(&kept, place, has_failed);
+        self.scene.note_told(&mut kept, &told);
+        let to = State { kept: self.keep(kept), ..*state };
         Some(Move::new(state, to, Label::TimePasses))
     }
 
@@ -616,47 +621,24 @@ impl Run<'_> {
             let began = self.tree(actor).node(child).answers.began();
             let is_failed = is_write && matches!(answered.1, Answer::Failed | Answer::Lost);
             after.is_last_hint_failed |= is_failed && began == Some(LAST_HINT) && self.scene.carries_on(actor);
-            let how = (ended.map(|it| &**it), is_alone);
-            self.scene.note((actor, &answered.0), (&kept, &mut after), how, &self.explorer.pools);
-            let told = ended.filter(|_| self.tree(actor).failed(child)).map(|ended| &*ended.told);
-            let was_told = told.into_iter().flatten().filter(|told| told.is_bad() || told.is_undone());
-            for told in was_told {
-                after.was_told = true;
-                after.was_undone |= told.is_undone();
+            let is_over = !self.tree(actor).failed(child);
+            if let Some(ended) = ended.filter(|_| !is_over) {
+                self.scene.note_told(&mut after, &ended.told);
             }
             let Node { answers, unread, .. } = self.tree(actor).node(at);
             let taken = Taken { actor, call: &answered.0, unread, answers };
             let (kind, pools) = (self.scene.actors[actor].kind, &self.explorer.pools);
+            giving::note_giving(self.scene, &taken, (&kept, &mut after), (ended.map(|it| &**it), is_alone), pools);
             note_undoing(kind, &taken, (&kept, &mut after), pools);
-            killing::note_call(kind, (&taken, &answered.1), (&kept, &mut after), (pools, ended.is_some()));
+            let ended = ended.filter(|_| is_over).map(|ended| ended.result);
+            killing::note_call(self.scene, (&taken, &answered.1), (&kept, &mut after), (pools, ended));
             after.is_overtaken |= self.is_overtaking(state, actor, &answered.0);
-            after.is_given_up_late |= self.is_giving_up_late(state, actor, &answered.0);
             let (kept, owed) = (self.keep(after), state.owed & !(1 << actor));
             let mut to = State { kept, owed, ..to };
             to.at[actor] = child;
             let (call, answer) = answered;
             moves.push(Move::new(state, to, Label::Calls(actor, call, answer)));
         }
-    }
-
-    /// Whether this call deletes the record of a share while a copy is there that the hint did not see, or a record that is
-    /// another one than was read.
-    fn is_giving_up_late(&self, state: &State, actor: usize, call: &Call) -> bool {
-        let Call::Write { step, .. } = call else { return false };
-        let Step::DeleteCopyRecord { name, .. } = &*self.explorer.pools.steps.get(*step) else { return false };
-        let name = self.explorer.pools.names.put(&name.to_string());
-        let kept = self.kept(state);
-        let Some(there) = kept.schedules.get(&name) else { return false };
-        let answers = &self.tree(actor).node(state.at[actor]).answers;
-        let mut read = answers.to(|call| *call == Call::Schedule(name)).map(|(_, answer)| answer);
-        let is_another = !read.any(|answer| matches!(answer, Answer::Schedule(Some(read)) if read == there));
-        let has_read = |slot: usize| {
-            let seen = answers.to(|call| *call == Call::Copies).map(|(_, answer)| answer).last();
-            seen.is_some_and(|answer| matches!(answer, Answer::Copies(seen) if seen[slot].0.is_live()))
-        };
-        let is_there = |(_, image): &(usize, &Shared)| image.stands.now.is_live();
-        let is_hint = self.scene.actors[actor].kind.is_hint();
-        is_another || is_hint && kept.images.iter().enumerate().filter(is_there).any(|(slot, _)| !has_read(slot))
     }
 
     /// Whether this call deletes the record that another hint is about to look at again. It may look at the record of an expiry

@@ -42,6 +42,7 @@ pub fn invoke(
         is_warning: false,
         failures: Vec::new(),
         told: Vec::new(),
+        relies_on: None,
     };
     let ended = ended.into_iter().fold(nothing, absorb);
     Ok(if planted == Planted::TellsNothing { Ended { told: Vec::new(), ..ended } } else { ended })

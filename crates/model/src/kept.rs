@@ -82,8 +82,14 @@ impl Shared {
 pub enum Ending {
     /// By a hint that saw that its target may launch the copy.
     FoundNothing,
-    /// By a hint that did not see that.
+    /// By a hint that did not see a copy that was there, or had read another record.
+    Overlooked,
+    /// By a hint that could not read it again.
+    Unread,
+    /// By a hint that saw no copy that is available, or could not read something else.
     GivenUp,
+    /// By a hint that saw one, read everything, and saw that its target may not launch it.
+    Refused,
     /// By a request for the same share.
     Replaced,
     /// By a request that takes the share back.
@@ -125,8 +131,9 @@ pub struct Kept {
     /// Whether a hint has deleted the record of a share between the writes and the second look of another hint. AWS doesn't
     /// keep this.
     pub is_overtaken: bool,
-    /// Whether a hint has deleted the record of a share when a request that relied on it had ended. AWS doesn't keep this.
-    pub is_given_up_late: bool,
+    /// The copies that were there, and that a hint did not see, when it deleted the record of a share, as bits of their slots; or
+    /// every one, if the record was another than it had read. AWS doesn't keep this.
+    pub given_up_late: u8,
     /// How the record of each share that waited for a copy was last deleted, by its name. AWS doesn't keep this.
     pub endings: BTreeMap<Word, Ending>,
     /// Why what the target of the requests had was last undone by a share: its launch permission, create volume permission and
@@ -134,16 +141,17 @@ pub struct Kept {
     pub undone: [Option<Undone>; 3],
     /// What is noted of invocations that were disturbed. AWS doesn't keep this.
     pub killed: Killed,
-    /// What an invocation told of a share that was not made, before it was sent again. AWS doesn't keep this.
-    pub was_told: bool,
-    /// Whether what it told was that the share is incomplete.
-    pub was_undone: bool,
-    /// Whether somebody was told what became of the first ask. AWS doesn't keep this.
-    pub is_first_told: bool,
+    /// The earlier requests of which an invocation told something before it was sent again, or a hint meanwhile, as bits. AWS
+    /// doesn't keep this.
+    pub told: u8,
+    /// Those of them of which it told that they were refused or have failed.
+    pub told_bad: u8,
+    /// Those of them of which it told that they are incomplete.
+    pub told_undone: u8,
     /// Whether the last hint of a decision met a failure. AWS doesn't keep this.
     pub is_last_hint_failed: bool,
-    /// How often the target that requests are about was given the launch permission by an approval: not, once or again. AWS
-    /// doesn't keep this.
+    /// The asks by whose approval the target that requests are about was given the launch permission, as bits of their requests.
+    /// AWS doesn't keep this.
     pub given: u8,
     /// Whether a revoke ended when nothing else ran, and nothing was given since. AWS doesn't keep this either.
     pub is_taken: bool,

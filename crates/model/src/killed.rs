@@ -1,6 +1,9 @@
 //! Owns [`Killed`]: what is noted of invocations that are killed, whose answers are lost, or that read what is not so any more.
 //! With this it is said exactly what is known not to hold.
 
+/// The number of invocations that run at the same time, at most.
+pub const MOST: usize = 3;
+
 /// What is noted of invocations that were disturbed. AWS doesn't keep this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Killed {
@@ -9,30 +12,40 @@ pub struct Killed {
     pub gave: [Option<u8>; 3],
     /// Whether a hint was sent again that had given something, or had undone it because it could not read its record.
     pub is_made: bool,
-    /// Whether a hint was killed after it had begun to undo its share.
-    pub is_undoing: bool,
-    /// Whether an approval was killed after it had made the share, and before it deleted the decision; or could not delete it, or
-    /// did not get the answer to the launch permission.
-    pub is_approved: bool,
-    /// Whether an invocation was killed after it had begun a copy.
-    pub is_begun: bool,
+    /// The requests whose share a hint had begun to undo when it was killed, as bits.
+    pub undoing: u8,
+    /// The requests whose approval was killed after it had made the share, and before it deleted the decision; or could not delete
+    /// it, or did not get the answer to the launch permission; as bits.
+    pub approved: u8,
+    /// The invocations that were killed after they had begun a copy, as bits.
+    pub begun: u8,
     /// Whether a request for a share was killed after it had deleted the record of an earlier one.
     pub is_replaced: bool,
-    /// Whether the record of a share or an ask was deleted by an invocation that was killed after that, did not get the answer,
-    /// or could not delete the decision.
-    pub is_unheard: bool,
-    /// Whether a reset that was killed after it had deleted a record did not see the last create volume permission.
+    /// The requests whose record was deleted by an invocation that was killed after that, did not get the answer, or could not
+    /// delete the decision, as bits.
+    pub unheard: u8,
+    /// The requests whose record was deleted by an invocation that had read an earlier one of the same name, as bits.
+    pub replaced: u8,
+    /// Whether a reset that was killed after it had deleted a record did not see the create volume permission that is there.
     pub is_missed: bool,
-    /// Whether the last look of something that takes back showed a copy as pending that was available.
-    pub is_seen_late: bool,
+    /// The copies that the last look of something that takes back showed as pending when they were available, as bits of their
+    /// slots.
+    pub seen_late: u8,
     /// Whether a second look showed a record that was gone.
     pub is_shown_late: bool,
     /// Whether a second look did not show a record that was there.
     pub is_hidden_late: bool,
-    /// Whether a copy failed before its request looked whether it was there.
-    pub is_failed_at_once: bool,
+    /// The copies that were begun because another one had failed before its request looked whether it was there, as bits of their
+    /// slots.
+    pub begun_again: u8,
+    /// Whether the last hint of a decision got no answer to its launch permission, or could not delete the ask.
+    pub is_last_unfinished: bool,
+    /// The images of which the record of an expiry was last deleted by a request that takes back, as bits of their slots.
+    pub taken: u8,
     /// The invocations that were killed after they had deleted the record of an expiry, as bits.
     pub deleted: u8,
-    /// The invocations under way that have deleted the record of a share or an ask, as bits.
-    pub ending: u8,
+    /// Of each invocation under way, the requests whose record it has deleted, as bits.
+    pub ending: [u8; MOST],
+    /// The copies that a complete request that takes back has last seen, as bits of their slots.
+    pub seen: u8,
 }

@@ -1,30 +1,40 @@
 //! Owns how [`Killed`](crate::killed::Killed) is noted.
 
-use sharing::{plan::Step, records::RecordName};
+use sharing::{domain::ExpiryName, outcome::Status, plan::Step, records::RecordName};
 
 use crate::{
-    kept::{Kept, had_by_target},
-    kinds::Kind,
+    kept::{Kept, Shared, had_by_target},
+    kinds::{Kind, LAST_HINT},
+    requests::ended,
     rules::Taken,
+    scenes::Scene,
     script::{Answer, Answers, Call, Pools, Stands},
-    world::ONE,
+    world::{self, ONE, SLOTS},
 };
 
 /// Notes that this invocation is killed, which has got these answers.
-pub fn note_killing(kept: &mut Kept, actor: usize, kind: Kind, answers: &Answers, pools: &Pools) {
+pub fn note_killing(kept: &mut Kept, scene: &Scene, actor: usize, answers: &Answers, pools: &Pools) {
+    let kind = scene.actors[actor].kind;
     let done: Vec<_> = answers.steps_done(pools).collect();
     let gave = |place| done.iter().any(|step| gives(step, place));
     note_gifts(kept, actor, gave);
     let bit = 1 << actor;
+    let requests = scene.requests_of(answers, pools);
     let killed = &mut kept.killed;
     killed.is_made |= kind.is_hint() && (0..3).any(gave);
-    killed.is_undoing |= kind.is_hint() && done.iter().any(|step| !step.removes().is_empty() && !is_ending(step));
+    if kind.is_hint() && done.iter().any(|step| !step.removes().is_empty() && ended(step).is_none()) {
+        killed.undoing |= requests;
+    }
     let is_decision = |step: &Step| matches!(step, Step::DeleteApproval(RecordName::Decision(_)));
-    killed.is_approved |= kind.approves() && gave(0) && !done.iter().any(|step| is_decision(step));
-    killed.is_begun |= answers.to(|_| true).any(|(_, answer)| matches!(answer, Answer::Begun(_)));
-    killed.is_unheard |= killed.ending & bit != 0;
-    killed.is_replaced |= killed.ending & bit != 0 && kind.gives();
-    killed.ending &= !bit;
+    if kind.approves() && gave(0) && !done.iter().any(|step| is_decision(step)) {
+        killed.approved |= requests;
+    }
+    if answers.to(|_| true).any(|(_, answer)| matches!(answer, Answer::Begun(_))) {
+        killed.begun |= bit;
+    }
+    let ending = std::mem::take(&mut killed.ending[actor]);
+    killed.unheard |= ending;
+    killed.is_replaced |= ending != 0 && kind.gives();
     if done.iter().any(|step| matches!(**step, Step::DeleteExpiry { .. })) {
         killed.deleted |= bit;
     }
@@ -39,59 +49,131 @@ fn note_gifts(kept: &mut Kept, actor: usize, gave: impl Fn(usize) -> bool) {
 }
 
 /// Notes that this invocation is sent again after AWS had failed it.
-pub fn note_again(kept: &mut Kept, actor: usize, kind: Kind, answers: &Answers, pools: &Pools) {
-    note_gifts(kept, actor, |place| answers.steps_done(pools).any(|step| gives(&step, place)));
-    let is_ask = |step: &Step| matches!(step, Step::DeleteApproval(RecordName::Ask(_)));
-    kept.killed.is_unheard |= answers.steps_done(pools).any(|step| is_ask(&step));
+pub fn note_again(kept: &mut Kept, scene: &Scene, actor: usize, answers: &Answers, pools: &Pools) {
+    let done: Vec<_> = answers.steps_done(pools).collect();
+    note_gifts(kept, actor, |place| done.iter().any(|step| gives(step, place)));
+    let ending = std::mem::take(&mut kept.killed.ending[actor]);
+    if done.iter().any(|step| matches!(**step, Step::DeleteApproval(RecordName::Ask(_)))) {
+        kept.killed.unheard |= ending;
+    }
     let was_undone = kept.undone.iter().any(Option::is_some);
-    kept.killed.is_made |= kind.is_hint() && was_undone;
+    kept.killed.is_made |= scene.actors[actor].kind.is_hint() && was_undone;
 }
 
-/// Notes what this call means, and whether the invocation has ended with it.
+/// Notes what this call means, and how the invocation has ended with it, unless it is sent again.
 pub fn note_call(
-    kind: Kind,
+    scene: &Scene,
     (taken, answer): (&Taken<'_>, &Answer),
     (before, after): (&Kept, &mut Kept),
-    (pools, has_ended): (&Pools, bool),
+    (pools, ended_as): (&Pools, Option<Status>),
 ) {
-    let bit = 1 << taken.actor;
+    let kind = scene.actors[taken.actor].kind;
     let (had, has) = (had_by_target(before), had_by_target(after));
     for place in (0..3).filter(|place| had[*place] && !has[*place]) {
         after.killed.gave[place] = None;
     }
-    let (images, killed) = (&after.images, &mut after.killed);
-    let step = taken.step(pools);
-    let is_made = || taken.answers.steps_done(pools).any(|step| gives(&step, 0));
-    killed.is_approved |= kind.approves()
-        && step.as_deref().is_some_and(|step| match answer {
-            Answer::Failed => matches!(step, Step::DeleteApproval(_)) && is_made(),
-            Answer::Lost => gives(step, 0),
-            _ => false,
-        });
-    let is_deleted = before.schedules.len() > after.schedules.len();
-    if is_deleted && step.is_some_and(|step| is_ending(&step)) {
-        killed.is_unheard |= *answer == Answer::Lost;
-        killed.ending |= bit;
+    let can_copy = |kept: &Kept| kept.images[0].copy.now & ONE;
+    after.killed.is_missed &= can_copy(before) == can_copy(after);
+    if let Some(step) = taken.step(pools) {
+        note_step(scene, (taken, answer, &step), (before, after), pools);
     }
-    match (taken.call, answer) {
-        (Call::IsThere(slot), Answer::Is(false)) if *slot > 0 => killed.is_failed_at_once = true,
-        (Call::Copy(slot), Answer::Targets(seen)) if kind == Kind::Reset && killed.deleted & bit != 0 => {
-            killed.is_missed |= images[usize::from(*slot)].copy.now & !seen & ONE != 0;
+    note_answer(kind, (taken, answer), (before, after), pools);
+    note_late_look(taken, answer, (before, after));
+    let Some(result) = ended_as else { return };
+    after.killed.ending[taken.actor] = 0;
+    if kind.takes_away() && result == Status::Completed {
+        let seen = match (taken.call, answer) {
+            (Call::Copies, Answer::Copies(seen)) => Some(seen),
+            _ => taken.answers.last_seen(),
+        };
+        let is_live = |slot: &usize| seen.is_some_and(|seen| seen[*slot].0.is_live());
+        after.killed.seen |= bits((0..SLOTS).filter(is_live));
+    }
+}
+
+/// Notes what this step means.
+fn note_step(
+    scene: &Scene,
+    (taken, answer, step): (&Taken<'_>, &Answer, &Step),
+    (before, after): (&Kept, &mut Kept),
+    pools: &Pools,
+) {
+    let (kind, killed) = (scene.actors[taken.actor].kind, &mut after.killed);
+    let is_made = || taken.answers.steps_done(pools).any(|step| gives(&step, 0));
+    let (is_approved, is_unfinished) = match answer {
+        Answer::Failed => (
+            matches!(step, Step::DeleteApproval(_)) && is_made(),
+            matches!(step, Step::DeleteApproval(RecordName::Ask(_))),
+        ),
+        Answer::Lost => (gives(step, 0), gives(step, 0)),
+        _ => (false, false),
+    };
+    if kind.approves() && is_approved {
+        killed.approved |= scene.requests_of(taken.answers, pools);
+    }
+    let is_last = taken.answers.began() == Some(LAST_HINT) && scene.carries_on(taken.actor);
+    killed.is_last_unfinished |= is_last && is_unfinished;
+    let is_deleted = before.schedules.len() > after.schedules.len();
+    if let Some(name) = ended(step).filter(|_| is_deleted) {
+        let word = pools.names.put(&name.to_string());
+        let there = before.schedules[&word];
+        let request = scene.bit_of_record(&pools.record(word, there));
+        let mut read = taken.answers.to(|call| *call == Call::Schedule(word)).map(|(_, answer)| answer);
+        if !read.any(|answer| *answer == Answer::Schedule(Some(there))) {
+            killed.replaced |= request & !(2 << taken.actor);
         }
-        (Call::Copies, Answer::Copies(seen)) if kind.takes_away() => {
-            let is_late = |(image, (stands, _)): (&crate::kept::Shared, &(Stands, _))| {
-                image.stands.now == Stands::Available && *stands == Stands::Pending
-            };
-            let has_deleted = taken.answers.steps_done(pools).any(|step| is_ending(&step));
-            killed.is_seen_late |= has_deleted && images.iter().zip(seen).any(is_late);
+        if *answer == Answer::Lost {
+            killed.unheard |= request;
+        }
+        killed.ending[taken.actor] |= request;
+    }
+    match step {
+        Step::CreateExpiry(expiry) => killed.taken &= !slot_of_record(&expiry.name),
+        Step::DeleteExpiry { name, .. } if is_deleted => {
+            let slot = slot_of_record(name);
+            killed.taken = if kind.takes_away() { killed.taken | slot } else { killed.taken & !slot };
         }
         _ => {}
     }
-    note_late_look(taken, answer, (before, after));
-    let killed = &mut after.killed;
-    if has_ended {
-        killed.ending &= !bit;
+}
+
+/// Notes what this answer means: that a copy was begun, or what a read showed.
+fn note_answer(kind: Kind, (taken, answer): (&Taken<'_>, &Answer), (before, after): (&Kept, &mut Kept), pools: &Pools) {
+    let (images, killed) = (&after.images, &mut after.killed);
+    match (taken.call, answer) {
+        (Call::CopyImage { .. }, _) if taken.answers.to(is_look).any(|(_, answer)| *answer == Answer::Is(false)) => {
+            let is_new = |slot: &usize| images[*slot].order != before.images[*slot].order;
+            killed.begun_again |= bits((1..SLOTS).filter(is_new));
+        }
+        (Call::Copy(slot), Answer::Targets(seen)) if kind == Kind::Reset && killed.deleted & 1 << taken.actor != 0 => {
+            killed.is_missed |= images[usize::from(*slot)].copy.now & !seen & ONE != 0;
+        }
+        (Call::Copies, Answer::Copies(seen)) if kind.takes_away() => {
+            let is_late = |(image, (stands, _)): (&Shared, &(Stands, _))| {
+                image.stands.now == Stands::Available && *stands == Stands::Pending
+            };
+            let has_deleted = taken.answers.steps_done(pools).any(|step| ended(&step).is_some());
+            let late = images.iter().zip(seen).enumerate().filter(|(_, seen)| has_deleted && is_late(*seen));
+            killed.seen_late |= bits(late.map(|(slot, _)| slot));
+        }
+        _ => {}
     }
+}
+
+/// The bits of these slots.
+fn bits(slots: impl Iterator<Item = usize>) -> u8 {
+    slots.fold(0, |bits, slot| bits | 1 << slot)
+}
+
+/// The bit of the slot of the image that this record of an expiry is about.
+fn slot_of_record(name: &ExpiryName) -> u8 {
+    let is_of = |slot: &usize| name.as_str().starts_with(&ExpiryName::image_prefix(&world::id_of(*slot)));
+    bits((0..SLOTS).filter(is_of))
+}
+
+/// Whether it is the look after CopyImage.
+fn is_look(call: &Call) -> bool {
+    matches!(call, Call::IsThere(slot) if *slot > 0)
 }
 
 /// Whether this step gives the launch permission, the create volume permission or the grant.
@@ -102,11 +184,6 @@ fn gives(step: &Step, place: usize) -> bool {
         Step::CreateGrant { .. } => place == 2,
         _ => false,
     }
-}
-
-/// Whether this step ends the waiting of a share or an ask.
-fn is_ending(step: &Step) -> bool {
-    matches!(step, Step::DeleteCopyRecord { .. } | Step::DeleteApproval(_))
 }
 
 /// Notes if Scheduler shows something else than there is to an invocation that has written something.

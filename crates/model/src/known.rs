@@ -7,16 +7,19 @@ use sharing::{
 
 use crate::{
     kept::{Ending, Kept, Shared, Undone, had_by_target},
+    killed::Killed,
     kinds::{Actor, Kind},
+    requests::FIRST,
     rules::{
         End, Taken,
         approvals::{ASK_LOST, DECIDED_TWICE, GIVEN_AGAIN, GIVEN_THOUGH_REJECTED, MISSING_OF_APPROVED},
         copies::{GIVEN, NOBODY_WAITS, OTHER_UNTOLD, TWO_COPIES, UNDONE, UNTOLD},
+        has_expiry,
         image::{MISSING, REMOVED_FIRST, UNRECORDED},
     },
-    scenes::Scene,
-    script::{Answer, Call, Ended, Pools, Stands},
-    world::{ONE, SLOTS},
+    scenes::{Before, Scene},
+    script::{Answer, Answers, Call, Ended, Pools, Stands, Told},
+    world::{self, ONE, SLOTS},
 };
 
 /// Something that is known not to hold.
@@ -47,17 +50,21 @@ pub enum Mend {
 pub const NOT_MENDED: &str = "the same request, sent again, does not mend what is known not to hold";
 
 impl Mend {
-    /// The requests of which one is sent again.
-    pub fn requests(self, scene: &Scene) -> Vec<Kind> {
-        let such =
-            |is_it: fn(Kind) -> bool| scene.actors.iter().map(|actor| actor.kind).filter(move |kind| is_it(*kind));
+    /// What is sent again: of these one, each one request after the other.
+    pub fn requests(self, scene: &Scene) -> Vec<Vec<Kind>> {
+        let such = |is_it: fn(Kind) -> bool| {
+            scene.actors.iter().map(|actor| vec![actor.kind]).filter(move |kinds| is_it(kinds[0]))
+        };
         match self {
             Self::Nothing => Vec::new(),
             Self::TakeBack => such(Kind::takes_away).collect(),
+            Self::Share if scene.has(Kind::gives) => such(Kind::gives).collect(),
             // Of a share that had waited before, the request is not among those that run. One that needs an approval waits for
             // that again.
-            Self::Share if !scene.has(Kind::gives) && scene.before.is_about_copies() => vec![Kind::ShareCopy],
-            Self::Share => such(Kind::gives).collect(),
+            Self::Share if scene.before.is_about_copies() => vec![vec![Kind::ShareCopy]],
+            Self::Share if scene.before.is_about_both() => vec![vec![Kind::AskForCopy, Kind::ApproveCopy]],
+            Self::Share if scene.is_about(Before::is_about_approvals) => vec![vec![Kind::Ask, Kind::Approve]],
+            Self::Share => Vec::new(),
         }
     }
 
@@ -134,13 +141,13 @@ impl Exception {
 }
 
 /// What is known not to hold. If several explain the same, the first counts.
-pub static EXCEPTIONS: [Exception; 25] = [
+pub static EXCEPTIONS: [Exception; 26] = [
     Exception::at_end(
         1,
         "A rule with `onAvailable` whose invocation is killed after its launch permission, while a revoke or a reset deletes \
          its record.",
         &UNRECORDED,
-        |broken| broken.scene.has(Kind::takes_away) && broken.gave_it(|actor, _| actor.kind.is_rule()),
+        |broken| broken.is_record_taken() && broken.gave_it(|actor, _| actor.kind.is_rule()),
     ),
     Exception::at_end(
         2,
@@ -152,7 +159,9 @@ pub static EXCEPTIONS: [Exception; 25] = [
     Exception::at_end(3, "Two hints that cross, at one call.", &[UNDONE], |broken| broken.is_overtaken())
         .mended_by(Mend::Share),
     Exception::at_step(4, "Two copies, if a copy fails at once.", &[TWO_COPIES], |broken| {
-        broken.after.killed.is_failed_at_once
+        let again = broken.after.killed.begun_again;
+        let live = (1..SLOTS).filter(|slot| broken.after.images[*slot].stands.now.is_live());
+        live.filter(|slot| again & 1 << slot != 0).count() == 1
     }),
     Exception::at_end(5, "A copy for which nobody waits any more.", &[UNDONE, NOBODY_WAITS], |broken| {
         broken.is_given_up_late()
@@ -164,25 +173,32 @@ pub static EXCEPTIONS: [Exception; 25] = [
         &[GIVEN, UNRECORDED[0], UNRECORDED[1], UNRECORDED[2]],
         |broken| {
             if broken.what != GIVEN {
-                return broken.scene.has(Kind::takes_away) && broken.gave_it(|actor, _| actor.kind.is_hint());
+                return broken.is_record_taken() && broken.gave_it(|actor, _| actor.kind.is_hint());
             }
+            let is_record_taken = broken.end.kept.endings.values().any(|ending| *ending == Ending::Taken);
             let has = had_by_target(broken.after());
             let by_hint = |actor: u8| broken.scene.actors[usize::from(actor)].kind.is_hint();
-            has.into_iter().zip(broken.end.kept.killed.gave).all(|(has, gave)| !has || gave.is_some_and(by_hint))
+            let mut left = has.into_iter().zip(broken.end.kept.killed.gave).filter(|(has, _)| *has);
+            is_record_taken && left.all(|(_, gave)| gave.is_some_and(by_hint))
         },
     )
     .mended_by(Mend::TakeBack),
     Exception::at_end(7, "A revoke at whose last look EC2 still describes the copy as pending.", &[GIVEN], |broken| {
-        broken.end.kept.killed.is_seen_late
+        let seen_late = broken.end.kept.killed.seen_late;
+        (1..SLOTS).all(|slot| seen_late & 1 << slot != 0 || broken.after().has_nothing(slot, ONE))
     })
     .mended_by(Mend::TakeBack),
     Exception::at_end(8, "A share whose outcome is not published.", &[UNTOLD, OTHER_UNTOLD, ASK_LOST], |broken| {
-        broken.end.kept.killed.is_unheard
+        broken.untold() & !broken.end.kept.killed.unheard == 0
     }),
     Exception::at_step(9, "An approved share that is made again after a revoke.", &[GIVEN_AGAIN], |broken| {
-        broken.after.killed.is_approved
+        let asks = broken.scene.requests_of(broken.taken.answers, broken.pools);
+        asks & !broken.after.killed.approved == 0
     })
-    .or_at_end(&[GIVEN_AGAIN], |broken| broken.end.kept.killed.is_approved),
+    .or_at_end(&[GIVEN_AGAIN], |broken| {
+        let kept = broken.end.kept;
+        broken.scene.asking(kept, broken.end.pools) & !kept.killed.approved == 0
+    }),
     Exception::at_end(
         10,
         "A hint that gives a share up, while another finds that the copy has just become available.",
@@ -192,28 +208,32 @@ pub static EXCEPTIONS: [Exception; 25] = [
     .mended_by(Mend::Share),
     Exception::at_end(11, "A copy whose source is deregistered while it is pending.", &[NOBODY_WAITS], |broken| {
         let Kept { is_source_gone, killed, .. } = broken.end.kept;
-        *is_source_gone && (broken.is_refused(RefusalCode::ImageNotFound) || killed.is_unheard)
+        let is_not_found = |told: &Told| told.refusals.contains(&RefusalCode::ImageNotFound);
+        let is_given_up = broken.end.told().any(is_not_found) || killed.unheard != 0;
+        *is_source_gone && is_given_up && broken.scene.untold(broken.end) & !killed.unheard == 0
     }),
-    Exception::at_end(12, "A copy that somebody deregisters while a hint shares it.", &[UNDONE], |broken| {
-        broken.is_left_of_a_copy_that_is_gone()
+    Exception::at_end(12, "A copy that somebody deregisters while a hint shares it.", &[UNDONE, GIVEN], |broken| {
+        broken.is_left_of_a_copy_that_is_gone(|slot| broken.is_launch_refused(slot))
     }),
     Exception::at_end(13, "A revoke of a copy that somebody has deregistered.", &[GIVEN], |broken| {
-        broken.is_left_of_a_copy_that_is_gone()
+        broken.is_left_of_a_copy_that_is_gone(|slot| broken.is_unseen(slot))
     }),
     Exception::at_end(
         14,
         "An image that is deregistered while a revoke and a share of it overlap.",
         &UNRECORDED,
-        |broken| broken.is_gone() && !broken.scene.is_alone() && broken.is_removal_refused(),
+        |broken| broken.is_record_taken() && !broken.scene.is_alone() && broken.is_gone_when_it_was_removed(),
     ),
     Exception::at_end(15, "Two hints of which one is sent again.", &[UNDONE], |broken| {
         let is_ended = broken.is_lost(Ending::FoundNothing) || broken.is_lost(Ending::GivenUp);
-        broken.end.kept.killed.is_made && (broken.cannot_launch() || broken.is_made_meanwhile()) && is_ended
+        let hints = broken.scene.actors.iter().filter(|actor| actor.kind.is_hint()).count();
+        let is_left = broken.cannot_launch() || broken.is_made_meanwhile();
+        broken.end.kept.killed.is_made && hints > 1 && is_left && is_ended
     })
     .mended_by(Mend::Share),
     Exception::at_end(16, "A late share and the last hint, after a crash.", &[UNDONE], |broken| {
         let killed = broken.end.kept.killed;
-        let is_given_up = killed.is_begun && broken.is_made_meanwhile() && broken.is_lost(Ending::GivenUp);
+        let is_given_up = killed.begun != 0 && broken.is_made_meanwhile() && broken.is_lost(Ending::GivenUp);
         killed.is_replaced && broken.is_lost(Ending::Replaced) || is_given_up
     })
     .mended_by(Mend::Share),
@@ -225,7 +245,7 @@ pub static EXCEPTIONS: [Exception; 25] = [
     .or_at_end(&[MISSING, MISSING_OF_APPROVED, UNDONE, UNTOLD, NOBODY_WAITS], |broken| broken.is_undone_unread())
     .mended_by(Mend::Share),
     Exception::at_end(18, "A revoke that can't list the grants again.", &[UNRECORDED[2]], |broken| {
-        broken.took(|call, answer| *call == Call::Grants && matches!(answer, Answer::Failed | Answer::Refused))
+        broken.is_last_list_failed()
     }),
     Exception::at_end(
         19,
@@ -238,13 +258,20 @@ pub static EXCEPTIONS: [Exception; 25] = [
     )
     .mended_by(Mend::Share),
     Exception::at_end(20, "A share that is killed, and sent again only when it would end.", &UNRECORDED, |broken| {
-        broken.scene.has(Kind::takes_away) && broken.gave_it(|actor, ended| actor.kind.gives() && is_too_late(ended))
+        broken.is_record_taken() && broken.gave_it(|actor, ended| actor.kind.gives() && is_too_late(ended))
     }),
     Exception::at_end(
         21,
         "A hint that is killed while it undoes a share.",
         &[UNTOLD, OTHER_UNTOLD, NOBODY_WAITS],
-        |broken| broken.end.kept.killed.is_undoing,
+        |broken| {
+            let undoing = broken.end.kept.killed.undoing;
+            if broken.what == NOBODY_WAITS {
+                undoing != 0 && broken.cannot_launch()
+            } else {
+                broken.untold() & !undoing == 0
+            }
+        },
     )
     .mended_by(Mend::Share),
     Exception::at_end(
@@ -252,16 +279,18 @@ pub static EXCEPTIONS: [Exception; 25] = [
         "A request that is killed after it has begun a copy, and refused when it is sent again.",
         &[NOBODY_WAITS],
         |broken| {
-            let mut copies =
-                broken.end.answers.iter().flat_map(|answers| answers.to(|call| matches!(call, Call::CopyImage { .. })));
-            broken.end.kept.killed.is_begun && copies.any(|(_, answer)| *answer == Answer::Refused)
+            let is_refused = |answers: &Answers| {
+                answers.to(|call| matches!(call, Call::CopyImage { .. })).any(|(_, answer)| *answer == Answer::Refused)
+            };
+            let begun = |actor: usize| broken.end.kept.killed.begun & 1 << actor != 0;
+            broken.end.answers.iter().enumerate().any(|(actor, answers)| begun(actor) && is_refused(answers))
         },
     ),
     Exception::at_end(
         23,
         "A decision whose last hint meets a failure.",
         &[DECIDED_TWICE, GIVEN_THOUGH_REJECTED],
-        |broken| broken.end.kept.is_last_hint_failed,
+        |broken| broken.end.kept.killed.is_last_unfinished,
     ),
     Exception::at_end(
         24,
@@ -280,6 +309,13 @@ pub static EXCEPTIONS: [Exception; 25] = [
         },
     )
     .mended_by(Mend::Share),
+    Exception::at_end(
+        26,
+        "A request that replaces a record, while another invocation ends it.",
+        &[UNTOLD, ASK_LOST],
+        |broken| broken.untold() & !broken.end.kept.killed.replaced == 0,
+    )
+    .mended_by(Mend::Share),
 ];
 
 impl BrokenAtEnd<'_> {
@@ -295,32 +331,80 @@ impl BrokenAtEnd<'_> {
         gave.is_some_and(|actor| is_it(&self.scene.actors[actor], &self.end.ended[actor]))
     }
 
-    /// Whether something that takes back is incomplete, and got such an answer.
-    fn took(&self, is_it: fn(&Call, &Answer) -> bool) -> bool {
-        let kinds = self.scene.actors.iter().map(|actor| actor.kind);
-        let mut each = kinds.zip(self.end.ended).zip(self.end.answers);
-        each.any(|((kind, ended), answers)| {
-            let is_incomplete = kind.takes_away() && ended.result == Status::Incomplete;
-            is_incomplete && answers.to(|_| true).any(|(call, answer)| is_it(call, answer))
+    /// The requests that wait no longer, and of which nothing was told.
+    fn untold(&self) -> u8 {
+        match self.what {
+            ASK_LOST => self.scene.asks_lost(self.end),
+            OTHER_UNTOLD => self.scene.bit_of(FIRST),
+            _ if self.scene.before.is_about_both() => self.scene.approved_untold(self.end),
+            _ => self.scene.untold(self.end),
+        }
+    }
+
+    /// The images of which something is left that must expire, and has no record.
+    fn unrecorded(&self) -> impl Iterator<Item = (usize, &Shared)> {
+        let place = UNRECORDED.iter().position(|what| *what == self.what);
+        let is_it = move |image: &Shared| place.is_some_and(|place| image.must_expire[place] & ONE != 0);
+        [self.end.kept, self.after()].into_iter().flat_map(move |kept| {
+            let has_record = |slot| has_expiry(slot, kept, self.end.pools);
+            kept.images.iter().enumerate().filter(move |(slot, image)| is_it(image) && !has_record(*slot))
         })
     }
 
-    /// Whether EC2 has refused to remove a launch permission.
-    fn is_removal_refused(&self) -> bool {
-        let is_removal = |call: &Call| {
-            let Call::Write { step, .. } = call else { return false };
-            let step = self.end.pools.steps.get(*step);
-            matches!(*step, Step::RemoveLaunchPermissions { .. } | Step::ResetLaunchPermissions { .. })
-        };
-        let mut each = self.end.answers.iter().flat_map(|answers| answers.to(is_removal));
-        each.any(|(_, answer)| *answer == Answer::Refused)
+    /// Whether what has no record had one, and a request that takes back has deleted it.
+    fn is_record_taken(&self) -> bool {
+        let taken = self.end.kept.killed.taken;
+        self.unrecorded().all(|(slot, _)| taken & 1 << slot != 0)
     }
 
-    /// Whether something without a record is left, and its image is deregistered.
-    fn is_gone(&self) -> bool {
-        let place = UNRECORDED.iter().position(|what| *what == self.what);
-        let has = |image: &&Shared| place.is_some_and(|place| image.must_expire[place] & ONE != 0);
-        self.end.kept.images.iter().filter(has).all(|image| image.stands.now == Stands::Gone)
+    /// Whether a request that takes back has deleted a record, and then could not list the grants again. Without the first list it
+    /// keeps the record.
+    fn is_last_list_failed(&self) -> bool {
+        let mut takers = self.scene.actors.iter().zip(self.end.answers).filter(|(actor, _)| actor.kind.takes_away());
+        takers.any(|(_, answers)| {
+            let failed = answers.to(|call| *call == Call::Grants);
+            let failed = failed.filter(|(_, answer)| matches!(answer, Answer::Failed | Answer::Refused)).count();
+            let mut done = answers.steps_done(self.end.pools);
+            failed == 1 && done.any(|step| matches!(*step, Step::DeleteExpiry { .. }))
+        })
+    }
+
+    /// Whether the image of which something is left was deregistered, so that EC2 has refused to remove the launch permission.
+    fn is_gone_when_it_was_removed(&self) -> bool {
+        let is_refused = |slot: usize| {
+            self.refuses(
+                |kind| kind.shares() || kind.takes_away(),
+                move |step| match step {
+                    Step::RemoveLaunchPermissions { image_id, .. } | Step::ResetLaunchPermissions { image_id } => {
+                        *image_id == world::id_of(slot)
+                    }
+                    _ => false,
+                },
+            )
+        };
+        self.unrecorded().all(|(slot, image)| image.stands.now == Stands::Gone && is_refused(slot))
+    }
+
+    /// Whether EC2 has refused to add the launch permission of the image in this slot, or to remove it again, when it was shared.
+    fn is_launch_refused(&self, slot: usize) -> bool {
+        self.refuses(Kind::shares, |step| match step {
+            Step::AddLaunchPermissions { image_id, .. } | Step::RemoveLaunchPermissions { image_id, .. } => {
+                *image_id == world::id_of(slot)
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether a step like this was refused of such an invocation.
+    fn refuses(&self, is_one: fn(Kind) -> bool, is_it: impl Fn(&Step) -> bool) -> bool {
+        let such = self.scene.actors.iter().zip(self.end.answers).filter(|(actor, _)| is_one(actor.kind));
+        let mut steps = such.flat_map(|(_, answers)| answers.steps_refused(self.end.pools));
+        steps.any(|step| is_it(&step))
+    }
+
+    /// Whether no request that takes back, and is complete, has seen the copy in this slot at last.
+    fn is_unseen(&self, slot: usize) -> bool {
+        self.end.kept.killed.seen & 1 << slot == 0
     }
 
     /// Whether something is missing, and a hint that did not find its record any more has undone all of it. The record was
@@ -337,10 +421,6 @@ impl BrokenAtEnd<'_> {
         self.end.told().any(|told| told.result == result)
     }
 
-    fn is_refused(&self, code: RefusalCode) -> bool {
-        self.end.told().any(|told| told.refusals.contains(&code))
-    }
-
     /// Whether another hint has found nothing to write just before the second look of one; or has found what a request has
     /// made, so that it need not delete the record just before that look.
     fn is_overtaken(&self) -> bool {
@@ -354,49 +434,43 @@ impl BrokenAtEnd<'_> {
     }
 
     fn is_given_up_late(&self) -> bool {
-        let kept = self.end.kept;
         if self.what == UNDONE {
-            return kept.is_given_up_late && self.is_lost(Ending::GivenUp);
+            return self.is_lost(Ending::Overlooked);
         }
         // A copy failed while its request still looked whether it was there, and its hint was told so.
-        kept.is_given_up_late || !kept.killed.is_begun && kept.killed.is_failed_at_once && self.is_told(Status::Failed)
+        let Killed { begun, begun_again, .. } = self.end.kept.killed;
+        let again = if begun == 0 && self.is_told(Status::Failed) { begun_again } else { 0 };
+        let late = self.end.kept.given_up_late | again;
+        let is_live = |slot: &usize| self.after().images[*slot].stands.now.is_live();
+        (1..SLOTS).filter(is_live).all(|slot| late & 1 << slot != 0 || self.after().has_all(slot, ONE))
     }
 
     /// Whether nobody has access, and who asked knows that the share was given up, or refused by what has changed meanwhile.
     fn is_given_up_meanwhile(&self) -> bool {
-        let is_ended = self.end.kept.clock > 0 && (self.is_told(Status::Failed) || self.end.kept.was_told);
+        let told = self.end.told_of(self.scene).bad;
+        let is_told = self.scene.waiting(self.end) & !told == 0;
         let has_nothing = (1..SLOTS).all(|slot| self.after().has_nothing(slot, ONE));
-        let is_given_up = has_nothing && (is_ended || self.is_told(Status::Refused));
-        let may_be_given_up = self.end.is_lost_by(|why| why.is_none_or(|why| is_by(why, Ending::GivenUp)))
-            || self.is_told(Status::Refused) && self.is_lost(Ending::Replaced);
-        !self.scene.is_alone() && is_given_up && may_be_given_up
+        let is_given_up = |why| {
+            is_by(why, Ending::GivenUp)
+                || self.end.kept.is_withdrawn && is_by(why, Ending::Refused)
+                || self.is_told(Status::Refused) && is_by(why, Ending::Replaced)
+        };
+        let is_lost = self.end.is_lost_by(|why| why.is_none_or(is_given_up));
+        !self.scene.is_alone() && has_nothing && is_told && is_lost
     }
 
-    /// Whether a copy is deregistered, and everything that is left belongs to it.
-    fn is_left_of_a_copy_that_is_gone(&self) -> bool {
-        let is_gone = |slot: usize| self.after().images[slot].stands.now == Stands::Gone;
+    /// Whether everything that is left belongs to such copies that are deregistered.
+    fn is_left_of_a_copy_that_is_gone(&self, is_such: impl Fn(usize) -> bool) -> bool {
+        let is_gone = |slot: usize| self.after().images[slot].stands.now == Stands::Gone && is_such(slot);
         (1..SLOTS).any(is_gone) && (1..SLOTS).all(|slot| is_gone(slot) || self.after().has_nothing(slot, ONE))
     }
 
     fn is_undone_unread(&self) -> bool {
-        let is_unread = |why: Option<_>| why.is_some_and(|why| why == Undone::Unread || is_by(why, Ending::GivenUp));
+        let is_unread = |why: Option<_>| why.is_some_and(|why| why == Undone::Unread || is_by(why, Ending::Unread));
         let is_undone = self.end.is_lost_by(|why| why == Some(Undone::Unread));
-        // Another hint made a part of it, until the one that has undone the rest gave it up.
-        let is_partly = || self.end.is_lost_by(is_unread) && !self.is_lost(Ending::GivenUp);
-        let is_given_up = || self.is_lost(Ending::GivenUp) && self.is_given_up_unread();
-        is_undone || self.what == UNDONE && self.cannot_launch() && (is_partly() || is_given_up())
-    }
-
-    /// Whether a hint could not read its record again, and has deleted it after that, because its time is over.
-    fn is_given_up_unread(&self) -> bool {
-        let is_unread = |(call, answer): (&Call, &Answer)| {
-            matches!(call, Call::LookAgain(_)) && matches!(answer, Answer::Failed | Answer::Refused)
-        };
-        let is_deletion = |step: &Step| matches!(step, Step::DeleteCopyRecord { .. });
-        self.end.answers.iter().any(|answers| {
-            let mut done = answers.steps_done(self.end.pools);
-            answers.to(|_| true).any(is_unread) && done.any(|step| is_deletion(&step))
-        })
+        // Another hint made it or a part of it, until the one that has undone the rest gave it up.
+        let is_given_up = || self.cannot_launch() && self.end.is_lost_by(is_unread);
+        is_undone || self.what == UNDONE && is_given_up()
     }
 }
 

@@ -61,7 +61,27 @@ pub struct End<'e> {
     pub pools: &'e Pools,
 }
 
+/// The requests of which something was told, as bits.
+#[derive(Debug, Clone, Copy)]
+pub struct ToldOf {
+    /// All of them.
+    pub any: u8,
+    /// Those that were refused or have failed.
+    pub bad: u8,
+    /// Those that are incomplete.
+    pub undone: u8,
+}
+
 impl End<'_> {
+    /// The requests of which something was told, also before an invocation was sent again.
+    pub fn told_of(&self, scene: &Scene) -> ToldOf {
+        let of = |is_it: fn(&Told) -> bool| {
+            self.told().filter(|told| is_it(told)).fold(0, |bits, told| bits | scene.bit_of(&told.request_id))
+        };
+        let Kept { told, told_bad, told_undone, .. } = *self.kept;
+        ToldOf { any: told | of(|_| true), bad: told_bad | of(Told::is_bad), undone: told_undone | of(Told::is_undone) }
+    }
+
     /// Whether something is missing, and all of it was undone for such a reason, if at all.
     pub fn is_lost_by(&self, is_it: impl Fn(Option<Undone>) -> bool) -> bool {
         let has = had_by_target(&self.aftermath.kept);
@@ -156,7 +176,7 @@ fn given(kept: &Kept) -> u32 {
 }
 
 /// Whether there is a record of an expiry of the image in this slot.
-fn has_expiry(slot: usize, kept: &Kept, pools: &Pools) -> bool {
+pub fn has_expiry(slot: usize, kept: &Kept, pools: &Pools) -> bool {
     let prefix = ExpiryName::image_prefix(&world::id_of(slot));
     kept.schedules.keys().any(|name| pools.names.get(*name).starts_with(&prefix))
 }

@@ -4,15 +4,13 @@ use std::iter;
 
 use sharing::{
     needs::CopyOrder,
-    outcome::Status,
-    plan::Step,
     records::{ApprovalAnswer, ApprovalDecision, Record},
 };
 
 use crate::{
     kept::{Kept, Lagging, Shared},
     kinds::{Actor, EXPIRING, Kind, approved_and_waiting, asked, asked_for_copy, waiting, waiting_until},
-    script::{Call, Ended, Pools, Stands},
+    script::{Pools, Stands},
     world::{self, BUS, ONE, TWO},
 };
 
@@ -275,33 +273,6 @@ impl Scene {
     pub fn carries_on(&self, actor: usize) -> bool {
         let kind = self.actors[actor].kind;
         kind.approves() && (kind.carries_on() || self.was(Before::Approved))
-    }
-
-    /// Notes what AWS doesn't keep. `ended` is how the invocation has ended with this call, and `is_alone` whether nothing
-    /// else runs.
-    pub fn note(
-        &self,
-        (actor, call): (usize, &Call),
-        (before, after): (&Kept, &mut Kept),
-        (ended, is_alone): (Option<&Ended>, bool),
-        pools: &Pools,
-    ) {
-        if !self.is_about(Before::is_about_approvals) {
-            return;
-        }
-        after.is_first_told |= ended.is_some_and(|ended| ended.told.iter().any(|told| told.request_id == "first"));
-        let is_given = after.images[0].launch.now & ONE != 0 && before.images[0].launch.now & ONE == 0;
-        if is_given {
-            after.given = (after.given + 1).min(2);
-            after.is_taken = false;
-        }
-        // A share that undoes itself was not made.
-        let undoes = |step| matches!(&*pools.steps.get(step), Step::RemoveLaunchPermissions { .. });
-        if self.actors[actor].kind.shares() && matches!(call, Call::Write { step, .. } if undoes(*step)) {
-            after.given = after.given.saturating_sub(1);
-        }
-        let takes_away = self.actors[actor].kind.takes_away();
-        after.is_taken |= is_alone && takes_away && ended.is_some_and(|ended| ended.result == Status::Completed);
     }
 
     /// Whether no other invocation disturbs.

@@ -148,6 +148,8 @@ pub struct Ended {
     pub failures: Vec<Failure>,
     /// What it tells of earlier requests: those of records.
     pub told: Vec<Told>,
+    /// The ID of the request of the last record that it has read of a share that waits or an ask, unless it has written one itself.
+    pub relies_on: Option<String>,
 }
 
 /// The outcome that is published about an earlier request.
@@ -273,12 +275,48 @@ impl Answers {
         })
     }
 
-    /// Whether such a record was there, or was written.
-    pub fn have_record(&self, pools: &Pools, is_it: fn(&Record) -> bool) -> bool {
-        let mut read = self.0.iter().filter_map(|(call, answer)| match (call, answer) {
-            (Call::Schedule(name), Answer::Schedule(Some(schedule))) => Some(pools.record(*name, *schedule)),
+    /// The steps of writes that AWS refused.
+    pub fn steps_refused<'s>(&'s self, pools: &'s Pools) -> impl Iterator<Item = Rc<Step>> + 's {
+        self.0.iter().filter_map(|(call, answer)| match (call, answer) {
+            (Call::Write { step, .. }, Answer::Refused) => Some(pools.steps.get(*step)),
+            _ => None,
+        })
+    }
+
+    /// The copies as it last saw them.
+    pub fn last_seen(&self) -> Option<&[(Stands, Word); SLOTS]> {
+        let seen = self.to(|call| *call == Call::Copies).filter_map(|(_, answer)| match answer {
+            Answer::Copies(seen) => Some(seen),
             _ => None,
         });
+        seen.last()
+    }
+
+    /// The records that it has read.
+    pub fn records<'s>(&'s self, pools: &'s Pools) -> impl Iterator<Item = Rc<Record>> + 's {
+        self.0.iter().filter_map(|(call, answer)| match (call, answer) {
+            (Call::Schedule(name), Answer::Schedule(Some(schedule))) => Some(pools.record(*name, *schedule)),
+            _ => None,
+        })
+    }
+
+    /// The ID of the request of the last record of a share that waits or an ask, unless it has written one itself.
+    pub fn relied_on(&self, pools: &Pools) -> Option<String> {
+        let is_written = |step: &Step| {
+            matches!(step, Step::CreateCopyRecord(_))
+                || matches!(step, Step::CreateApproval(record) if matches!(**record, Record::Ask(_)))
+        };
+        let read = self.records(pools).filter_map(|record| match &*record {
+            Record::Copy(record) => Some(record.request_id.clone()),
+            Record::Ask(ask) => Some(ask.request_id.clone()),
+            Record::Expiry(_) | Record::Decision(_) => None,
+        });
+        if self.steps_done(pools).any(|step| is_written(&step)) { None } else { read.last() }
+    }
+
+    /// Whether such a record was there, or was written.
+    pub fn have_record(&self, pools: &Pools, is_it: fn(&Record) -> bool) -> bool {
+        let mut read = self.records(pools);
         let is_written = |step: &Step| match step {
             Step::CreateApproval(record) => is_it(record),
             Step::CreateCopyRecord(record) => is_it(&Record::Copy(record.clone())),
@@ -308,9 +346,19 @@ impl Unread {
         self.0.iter().any(|call| call.is_about_facts_of(slot))
     }
 
+    /// Whether something could not be read.
+    pub fn lacks_something(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// Whether a record could not be read.
     pub fn lacks_a_record(&self) -> bool {
         self.0.iter().any(|call| matches!(call, Call::Names | Call::Schedule(_) | Call::LookAgain(_)))
+    }
+
+    /// Whether a record could not be read again.
+    pub fn lacks_a_second_look(&self) -> bool {
+        self.0.iter().any(|call| matches!(call, Call::LookAgain(_)))
     }
 
     /// Whether the grants could not be listed.

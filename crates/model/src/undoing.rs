@@ -6,9 +6,10 @@ use sharing::{plan::Step, records::RecordName};
 use crate::{
     kept::{Ending, Kept, Undone, had_by_target},
     kinds::Kind,
+    pool::Word,
     rules::Taken,
-    script::{Answer, Answers, Call, Pools},
-    world::ONE,
+    script::{Answer, Answers, Call, Pools, Stands},
+    world::{ONE, SLOTS},
 };
 
 /// Notes what this call undoes, or which record it deletes.
@@ -17,8 +18,10 @@ pub fn note_undoing(kind: Kind, taken: &Taken<'_>, (before, after): (&Kept, &mut
     let step = pools.steps.get(*step);
     if let Step::DeleteCopyRecord { name, .. } = &*step {
         let name = pools.names.put(&RecordName::Copy(name.clone()).to_string());
-        if before.schedules.contains_key(&name) {
-            after.endings.insert(name, ending(kind, taken.answers));
+        if let Some(there) = before.schedules.get(&name) {
+            let overlooked = if kind.is_hint() { overlooked(taken.answers, (name, *there), before) } else { 0 };
+            after.given_up_late |= overlooked;
+            after.endings.insert(name, ending(kind, taken, overlooked != 0));
         }
     }
     let is_undoing = kind.shares() && !step.removes().is_empty();
@@ -29,12 +32,28 @@ pub fn note_undoing(kind: Kind, taken: &Taken<'_>, (before, after): (&Kept, &mut
     }
 }
 
-fn ending(kind: Kind, answers: &Answers) -> Ending {
-    let mut permissions = answers.to(|call| matches!(call, Call::Launch(_))).map(|(_, answer)| answer);
+/// The copies that are there, and that this invocation did not see, as bits of their slots; or every one, if it deletes another
+/// record than it has read.
+fn overlooked(answers: &Answers, (name, there): (Word, Word), before: &Kept) -> u8 {
+    let mut read = answers.to(|call| *call == Call::Schedule(name)).map(|(_, answer)| answer);
+    let is_another = !read.any(|answer| *answer == Answer::Schedule(Some(there)));
+    let seen = answers.last_seen();
+    let is_seen = |slot: usize| seen.is_some_and(|seen| seen[slot].0.is_live());
+    let live = (1..SLOTS).filter(|slot| before.images[*slot].stands.now.is_live());
+    live.filter(|slot| is_another || !is_seen(*slot)).fold(0, |bits, slot| bits | 1 << slot)
+}
+
+fn ending(kind: Kind, taken: &Taken<'_>, is_overlooked: bool) -> Ending {
+    let seen = taken.answers.last_seen();
+    let is_available = seen.is_some_and(|seen| seen.iter().any(|(stands, _)| *stands == Stands::Available));
+    let mut permissions = taken.answers.to(|call| matches!(call, Call::Launch(_))).map(|(_, answer)| answer);
     match kind {
         kind if kind.takes_away() => Ending::Taken,
         kind if kind.gives() => Ending::Replaced,
         _ if permissions.any(|seen| matches!(seen, Answer::Targets(seen) if seen & ONE != 0)) => Ending::FoundNothing,
+        _ if is_overlooked => Ending::Overlooked,
+        _ if taken.unread.lacks_a_second_look() => Ending::Unread,
+        _ if is_available && !taken.unread.lacks_something() => Ending::Refused,
         _ => Ending::GivenUp,
     }
 }

@@ -9,8 +9,10 @@ use sharing::{
 
 use super::{Broken, End, Taken};
 use crate::{
+    giving::gives,
     kept::Kept,
     kinds::Kind,
+    requests::FIRST,
     scenes::{Before, Scene},
     script::{Pools, Stands, Told},
     world::ONE,
@@ -47,17 +49,17 @@ impl Scene {
         pools: &Pools,
         broken: &mut Broken,
     ) {
-        if !self.has(|kind| kind.asks() || kind.gives()) {
-            let gave = (before.images[0].launch.now & ONE, after.images[0].launch.now & ONE) == (0, ONE);
-            broken.rule(!gave || !before.is_taken || before.given == 0, GIVEN_AGAIN);
+        if self.actors[taken.actor].kind.approves() {
+            let was_given = before.is_taken && before.given & self.requests_of(taken.answers, pools) != 0;
+            broken.rule(!was_given || !gives(before, after), GIVEN_AGAIN);
         }
-        let gives = matches!(step, Step::AddLaunchPermissions { .. } | Step::CreateGrant { .. });
-        if self.is_alone() && gives && !self.has(Kind::gives) {
+        let is_gift = matches!(step, Step::AddLaunchPermissions { .. } | Step::CreateGrant { .. });
+        if self.is_alone() && is_gift && !self.has(Kind::gives) {
             broken.rule(has_decision(after, pools), UNDECIDED);
         }
         // The decision may have been carried out, and deleted, by another one meanwhile.
         let has_decided = taken.answers.have_record(pools, is_approval);
-        broken.rule(!gives || has_decided || self.actors[taken.actor].kind.gives(), UNDECIDED);
+        broken.rule(!is_gift || has_decided || self.actors[taken.actor].kind.gives(), UNDECIDED);
     }
 
     /// What must hold of approvals when everything has ended and the hints have come.
@@ -78,24 +80,31 @@ impl Scene {
         let is_given = kept.images[0].launch.now & ONE != 0;
         let has_one_ask = !self.has(Kind::asks) && !self.was(Before::Decided);
         let is_given_otherwise = self.was(Before::Shared) || self.was(Before::SharedUntil) || self.has(Kind::gives);
-        let may_be_given = !has_one_ask || is_given_otherwise || !told.iter().any(|it| is_ended(&it));
-        broken.rule(may_be_given || !is_given, GIVEN_THOUGH_REJECTED);
+        let ended = told.iter().filter(is_ended).fold(0, |bits, told| bits | self.bit_of(&told.request_id));
+        let is_rejected = if has_one_ask { ended != 0 } else { ended & end.kept.given != 0 };
+        broken.rule(is_given_otherwise || !is_rejected || !is_given, GIVEN_THOUGH_REJECTED);
         let is_gone = kept.images[0].stands.now == Stands::Gone;
-        if has_one_ask && !is_gone && !self.may_end(end.ended) && told.iter().any(|it| is_made(&it)) {
+        if !is_gone && !self.may_end(end.ended) && told.iter().any(|it| is_made(&it)) {
             broken.rule(kept.has_all(0, ONE), MISSING_OF_APPROVED);
         }
-        if has_one_ask && !self.has(Kind::gives) {
-            let was_given = end.kept.images[0].launch.now & ONE != 0;
-            let is_again = end.kept.is_taken && end.kept.given > 0 && is_given && !was_given;
-            broken.rule(!is_again, GIVEN_AGAIN);
-        }
-        let is_waiting = |id: &str| asks_left(kept, pools).iter().any(|ask| ask.request_id == id);
-        let is_told = |id: &str| told.iter().any(|told| told.request_id == id);
+        let is_again = end.kept.is_taken && end.kept.given & self.asking(end.kept, pools) != 0;
+        broken.rule(!is_again || !gives(end.kept, kept), GIVEN_AGAIN);
+        broken.rule(self.asks_lost(end) == 0, ASK_LOST);
+    }
+}
+
+impl Scene {
+    /// The requests whose asks are there.
+    pub fn asking(&self, kept: &Kept, pools: &Pools) -> u8 {
+        asks_left(kept, pools).iter().fold(0, |bits, ask| bits | self.bit_of(&ask.request_id))
+    }
+
+    /// The requests that wait for an approval no longer, and of which nothing was told.
+    pub fn asks_lost(&self, end: &End<'_>) -> u8 {
         let was_asked = self.was(Before::Asked) || self.was(Before::Approved) || self.was(Before::Rejected);
-        broken.rule(!was_asked || is_waiting("first") || is_told("first") || end.kept.is_first_told, ASK_LOST);
-        let mut each = self.actors.iter().zip(end.ended);
-        let accepted = each.any(|(actor, ended)| actor.kind.asks() && ended.result == Status::Accepted);
-        broken.rule(!accepted || !told.is_empty() || !asks_left(kept, pools).is_empty(), ASK_LOST);
+        let first = if was_asked { self.bit_of(FIRST) } else { 0 };
+        let asked = first | self.accepted(end.ended, Kind::asks);
+        asked & !self.asking(&end.aftermath.kept, end.pools) & !end.told_of(self).any
     }
 }
 

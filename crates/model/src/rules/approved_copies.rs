@@ -4,12 +4,13 @@ use sharing::outcome::RefusalCode;
 
 use super::{
     Broken, End, Taken,
-    approvals::{DECISION_LEFT, UNDECIDED, asks_left, has_decision, is_approval},
+    approvals::{DECISION_LEFT, UNDECIDED, has_decision, is_approval},
     copies::{GIVEN, NOT_ASKED_FOR, RECORD_LEFT, UNTOLD, has_waiting},
 };
 use crate::{
     kept::Kept,
     kinds::Kind,
+    requests::FIRST,
     scenes::{Before, Scene},
     script::{Pools, Stands},
     world::{ONE, SLOTS, TWO},
@@ -58,11 +59,20 @@ impl Scene {
         let is_complete = !taken.is_empty() && taken.iter().all(|it| *it);
         let is_taken = is_complete && !is_crossed && self.before != Before::CopyApproved;
         broken.rule(!is_taken || (1..SLOTS).all(|slot| kept.has_nothing(slot, ONE)), GIVEN);
-        let is_waiting = !asks_left(kept, pools).is_empty();
+        broken.rule(self.approved_untold(end) == 0, UNTOLD);
+    }
+
+    /// The requests that wait no longer for an approval or a copy, that were not made, and of which nothing was told.
+    pub fn approved_untold(&self, end: &End<'_>) -> u8 {
+        let kept = &end.aftermath.kept;
         let is_made = (1..SLOTS).any(|slot| kept.has_all(slot, ONE));
-        let may_be_gone =
-            self.has(Kind::takes_away) || kept.images.iter().any(|image| image.stands.now == Stands::Gone);
-        let is_known = is_waiting || is_made || end.told().next().is_some() || may_be_gone;
-        broken.rule(self.before == Before::NoCopyAsked || is_known, UNTOLD);
+        let is_gone = kept.images.iter().any(|image| image.stands.now == Stands::Gone);
+        if is_made || is_gone || self.has(Kind::takes_away) {
+            return 0;
+        }
+        let first = if self.before == Before::NoCopyAsked { 0 } else { self.bit_of(FIRST) };
+        let waited = first | self.accepted(end.ended, Kind::asks);
+        let told = end.told_of(self);
+        waited & !self.asking(kept, end.pools) & !told.bad & !told.undone
     }
 }

@@ -8,10 +8,14 @@ use super::{Broken, End, Taken, has_expiry, image::OTHER_REMOVED};
 use crate::{
     kept::Kept,
     kinds::{Actor, Kind},
+    requests::FIRST,
     scenes::{Before, Scene},
     script::{Call, Ended, Pools, Stands, Told},
     world::{ONE, SLOTS, TWO},
 };
+
+/// The bit that stands for a share that does not wait.
+const MADE: u8 = 1 << 7;
 
 /// What is wrong if two copies are made.
 pub const TWO_COPIES: &str = "there are two copies";
@@ -88,29 +92,54 @@ impl Scene {
         let is_ended = is_expired && matches!(self.before, Before::GivenUntil | Before::CopyUntil);
         let has_nothing = kept.has_nothing(1, ONE) && !has_expiry(1, kept, pools);
         broken.rule(!is_ended || has_nothing, "an expiry is complete, and something is left");
-        let was_undone = end.kept.was_undone && end.kept.undone.iter().any(Option::is_some);
-        let is_undone = was_undone || end.told().any(Told::is_undone);
-        let is_told = end.kept.was_told || end.told().any(Told::is_bad);
+        let is_undone = end.is_undone();
         let is_given = |target| (1..SLOTS).any(|slot| kept.has_all(slot, target));
         let is_gone = kept.images.iter().any(|image| image.stands.now == Stands::Gone);
-        let waited = |(actor, ended): (&Actor, &Rc<Ended>)| {
-            actor.kind.gives()
-                && actor.kind != Kind::AvailableCopy
-                && matches!(ended.result, Status::Accepted | Status::Completed)
-        };
-        let waited = self.before != Before::NoCopy || self.actors.iter().zip(ended).any(waited);
-        let is_due = waited && !self.may_end(ended) && !is_given(ONE);
+        let waits = self.is_made(ended) || self.waiting(end) != 0;
+        let is_due = waits && !self.may_end(ended) && !is_given(ONE);
         broken.rule(!is_due || !is_undone, UNDONE);
-        broken.rule(!is_due || is_undone || is_told || is_gone, UNTOLD);
+        broken.rule(!is_due || is_undone || is_gone || self.untold(end) == 0, UNTOLD);
         let is_live = kept.images.iter().any(|image| image.stands.now.is_live());
         let is_late = end.kept.clock > 0;
         let may_be_given_up = kept.is_withdrawn || is_gone || is_late || self.has(Kind::takes_away);
         let is_known = is_given(ONE) || may_be_given_up || is_due && is_undone;
         broken.rule(!is_live || is_known, NOBODY_WAITS);
         if self.before == Before::BothWait && !self.has(|kind| kind == Kind::ResetCopy) {
-            let may_be_missing = is_told || is_undone || is_gone;
+            let told = end.told_of(self);
+            let may_be_missing = is_gone || self.bit_of(FIRST) & (told.bad | told.undone) != 0;
             broken.rule(is_given(TWO) || may_be_missing, OTHER_UNTOLD);
         }
+    }
+}
+
+impl Scene {
+    /// The requests whose share with the target that requests are about waits for a copy.
+    pub fn waiting(&self, end: &End<'_>) -> u8 {
+        let first = if matches!(self.before, Before::NoCopy | Before::CopyUntil) { 0 } else { self.bit_of(FIRST) };
+        first | self.accepted(end.ended, |kind| kind.gives() && kind != Kind::AvailableCopy)
+    }
+
+    /// The requests that have waited, and of which nothing was told that says why they were not made. A share that was there, or
+    /// was made at once, has none of these bits.
+    pub fn untold(&self, end: &End<'_>) -> u8 {
+        let told = end.told_of(self);
+        if self.is_made(end.ended) { MADE } else { self.waiting(end) & !told.bad & !told.undone }
+    }
+
+    /// Whether a share of a copy with that target is there, or is made at once.
+    fn is_made(&self, ended: &[Rc<Ended>]) -> bool {
+        let is_complete = |(actor, ended): (&Actor, &Rc<Ended>)| {
+            actor.kind.gives() && actor.kind != Kind::AvailableCopy && ended.result == Status::Completed
+        };
+        self.before == Before::CopyUntil || self.actors.iter().zip(ended).any(is_complete)
+    }
+}
+
+impl End<'_> {
+    /// Whether somebody was told that a share is incomplete.
+    fn is_undone(&self) -> bool {
+        let was_undone = self.kept.told_undone != 0 && self.kept.undone.iter().any(Option::is_some);
+        was_undone || self.told().any(Told::is_undone)
     }
 }
 

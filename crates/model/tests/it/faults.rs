@@ -219,6 +219,7 @@ const OF_APPROVALS: &[Fault] = {
         fault(TellsNothing, &[LateAsk], Before::Asked, SIMPLE, ASK_LOST),
         fault(TellsNothing, &[Ask, Reject], Before::NotAsked, SIMPLE, ASK_LOST),
         fault(AsksNobody, &[Ask], Before::NotAsked, SIMPLE, UNDECIDED),
+        fault(NothingAgain, &[LateAsk, CarryOn], Before::Asked, SIMPLE, NOT_MENDED),
     ]
 };
 
