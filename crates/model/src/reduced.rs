@@ -7,6 +7,8 @@
 //! - the others read just before it, and only if their last read is of something that the write changes;
 //! - an invocation is killed only at once after a write of its own.
 //!
+//! Time passes only while nothing runs, so it is between such steps.
+//!
 //! A step of this exploration is such a write, or something that happens by itself, with the reads before it. What reads and what
 //! writes are about is [`Place`]. A test compares the ends with those of every interleaving.
 
