@@ -141,7 +141,7 @@ impl Exception {
 }
 
 /// What is known not to hold. If several explain the same, the first counts.
-pub static EXCEPTIONS: [Exception; 26] = [
+pub static EXCEPTIONS: [Exception; 27] = [
     Exception::at_end(
         1,
         "A rule with `onAvailable` whose invocation is killed after its launch permission, while a revoke or a reset deletes \
@@ -316,6 +316,13 @@ pub static EXCEPTIONS: [Exception; 26] = [
         |broken| broken.untold() & !broken.end.kept.killed.replaced == 0,
     )
     .mended_by(Mend::Share),
+    Exception::at_end(
+        27,
+        "An approval that is killed while a revoke deletes the record of the expiry, and another hint ends the approval.",
+        &UNRECORDED,
+        |broken| broken.is_record_taken() && broken.gave_it(|actor, _| actor.kind.approves()),
+    )
+    .mended_by(Mend::TakeBack),
 ];
 
 impl BrokenAtEnd<'_> {

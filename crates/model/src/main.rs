@@ -132,7 +132,7 @@ const PARTS: [(About, usize, Limits, &[u8]); 51] = [
     (About::Approvals, 3, Limits { crashes: 1, ..SIMPLE }, &[8, 9, 26]),
     (About::FewCopies, 3, Limits { crashes: 1, ..REDUCED }, &[3, 5, 6, 15, 16, 21]),
     (About::TheImage, 3, Limits { crashes: 1, ..REDUCED }, &[1, 20]),
-    (About::FewOfBoth, 3, Limits { crashes: 1, ..REDUCED }, &[]),
+    (About::FewOfBoth, 3, Limits { crashes: 1, ..REDUCED }, &[1, 8, 9, 20, 27]),
     (About::TheImage, 1, Limits { crashes: 1, lag: SCHEDULER, ..QUIET }, &[]),
     (About::TheImage, 2, Limits { lag: SCHEDULER, ..SIMPLE }, &[24, 25]),
     (About::Copies, 2, Limits { lag: SCHEDULER, ..SIMPLE }, &[3, 5, 10, 24, 25, 26]),
