@@ -101,6 +101,8 @@ pub enum Ending {
 pub enum Undone {
     /// A record could not be read again.
     Unread,
+    /// Scheduler did not show the record that was there.
+    Hidden,
     /// There was no record any more. Of a share that waited for a copy, how it was deleted.
     Lost(Option<Ending>),
     /// The same of a grant that was perhaps there before, because the share could not list the grants.

@@ -31,10 +31,12 @@ pub struct Killed {
     /// The copies that the last look of something that takes back showed as pending when they were available, as bits of their
     /// slots.
     pub seen_late: u8,
-    /// Whether a second look showed a record that was gone.
-    pub is_shown_late: bool,
-    /// Whether a second look did not show a record that was there.
-    pub is_hidden_late: bool,
+    /// Of the launch permission, the create volume permission and the grant of the target that requests are about: whether an
+    /// invocation had given it to which a second look then showed a record that was gone, while it is there; and of a copy that it
+    /// had begun.
+    pub shown_late: [bool; 4],
+    /// The invocations to which a second look did not show a record that was there, as bits.
+    pub hidden_late: u8,
     /// The copies that were begun because another one had failed before its request looked whether it was there, as bits of their
     /// slots.
     pub begun_again: u8,

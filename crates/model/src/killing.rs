@@ -71,6 +71,7 @@ pub fn note_call(
     let (had, has) = (had_by_target(before), had_by_target(after));
     for place in (0..3).filter(|place| had[*place] && !has[*place]) {
         after.killed.gave[place] = None;
+        after.killed.shown_late[place] = false;
     }
     let can_copy = |kept: &Kept| kept.images[0].copy.now & ONE;
     after.killed.is_missed &= can_copy(before) == can_copy(after);
@@ -78,7 +79,7 @@ pub fn note_call(
         note_step(scene, (taken, answer, &step), (before, after), pools);
     }
     note_answer(kind, (taken, answer), (before, after), pools);
-    note_late_look(taken, answer, (before, after));
+    note_late_look(taken, answer, (before, after), pools);
     let Some(result) = ended_as else { return };
     after.killed.ending[taken.actor] = 0;
     if kind.takes_away() && result == Status::Completed {
@@ -187,7 +188,7 @@ fn gives(step: &Step, place: usize) -> bool {
 }
 
 /// Notes if Scheduler shows something else than there is to an invocation that has written something.
-fn note_late_look(taken: &Taken<'_>, answer: &Answer, (before, after): (&Kept, &mut Kept)) {
+fn note_late_look(taken: &Taken<'_>, answer: &Answer, (before, after): (&Kept, &mut Kept), pools: &Pools) {
     let (is_shown, is_hidden) = match (taken.call, answer) {
         (Call::Names, Answer::Names(seen)) => (
             seen.iter().any(|name| !before.schedules.contains_key(name)),
@@ -199,8 +200,19 @@ fn note_late_look(taken: &Taken<'_>, answer: &Answer, (before, after): (&Kept, &
         }
         _ => return,
     };
-    if taken.answers.to(Call::is_write).next().is_some() {
-        after.killed.is_shown_late |= is_shown;
-        after.killed.is_hidden_late |= is_hidden;
+    if taken.answers.to(Call::is_write).next().is_none() {
+        return;
+    }
+    if is_hidden {
+        after.killed.hidden_late |= 1 << taken.actor;
+    }
+    if is_shown {
+        let has = had_by_target(before);
+        let gave = |place| has[place] && taken.answers.steps_done(pools).any(|step| gives(&step, place));
+        let has_begun = taken.answers.to(|_| true).any(|(_, answer)| matches!(answer, Answer::Begun(_)));
+        let shown = [gave(0), gave(1), gave(2), has_begun];
+        for (shown_late, shown) in after.killed.shown_late.iter_mut().zip(shown) {
+            *shown_late |= shown;
+        }
     }
 }

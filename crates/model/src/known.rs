@@ -265,12 +265,8 @@ pub static EXCEPTIONS: [Exception; 27] = [
         "A hint that is killed while it undoes a share.",
         &[UNTOLD, OTHER_UNTOLD, NOBODY_WAITS],
         |broken| {
-            let undoing = broken.end.kept.killed.undoing;
-            if broken.what == NOBODY_WAITS {
-                undoing != 0 && broken.cannot_launch()
-            } else {
-                broken.untold() & !undoing == 0
-            }
+            let untold = broken.untold();
+            untold != 0 && untold & !broken.end.kept.killed.undoing == 0
         },
     )
     .mended_by(Mend::Share),
@@ -296,7 +292,13 @@ pub static EXCEPTIONS: [Exception; 27] = [
         24,
         "A revoke and a share at whose second look Scheduler still shows the record.",
         &[GIVEN, UNRECORDED[0], UNRECORDED[1], UNRECORDED[2]],
-        |broken| broken.end.kept.killed.is_shown_late,
+        |broken| {
+            let shown = broken.end.kept.killed.shown_late;
+            match UNRECORDED.iter().position(|what| *what == broken.what) {
+                Some(place) => shown[place],
+                None => had_by_target(broken.after()).into_iter().zip(shown).all(|(has, shown)| !has || shown),
+            }
+        },
     )
     .mended_by(Mend::TakeBack),
     Exception::at_end(
@@ -304,8 +306,9 @@ pub static EXCEPTIONS: [Exception; 27] = [
         "A share at whose second look Scheduler shows what is not so.",
         &[MISSING, MISSING_OF_APPROVED, UNDONE, UNTOLD, NOBODY_WAITS],
         |broken| {
-            let killed = broken.end.kept.killed;
-            killed.is_hidden_late || broken.what == NOBODY_WAITS && killed.is_shown_late
+            let kept = if broken.what == MISSING { broken.end.kept } else { broken.after() };
+            let is_hidden = broken.end.is_lost_in(kept, |why| why == Some(Undone::Hidden));
+            is_hidden || broken.what == NOBODY_WAITS && broken.end.kept.killed.shown_late[3]
         },
     )
     .mended_by(Mend::Share),

@@ -84,7 +84,12 @@ impl End<'_> {
 
     /// Whether something is missing, and all of it was undone for such a reason, if at all.
     pub fn is_lost_by(&self, is_it: impl Fn(Option<Undone>) -> bool) -> bool {
-        let has = had_by_target(&self.aftermath.kept);
+        self.is_lost_in(&self.aftermath.kept, is_it)
+    }
+
+    /// The same of what is missing in this, which AWS keeps at the end or after the hints.
+    pub fn is_lost_in(&self, kept: &Kept, is_it: impl Fn(Option<Undone>) -> bool) -> bool {
+        let has = had_by_target(kept);
         let missing: Vec<_> = has.into_iter().zip(self.kept.undone).filter(|(has, _)| !has).collect();
         !missing.is_empty() && missing.into_iter().all(|(_, why)| is_it(why))
     }

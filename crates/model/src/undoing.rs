@@ -69,6 +69,7 @@ fn why(step: &Step, taken: &Taken<'_>, before: &Kept) -> Undone {
     let is_unlisted = matches!(step, Step::RevokeGrant { .. }) && taken.unread.lacks_grants();
     match lost.first().copied() {
         _ if taken.unread.lacks_a_record() => Undone::Unread,
+        _ if before.killed.hidden_late & 1 << taken.actor != 0 => Undone::Hidden,
         ending if is_unlisted => Undone::LostUnlisted(ending),
         ending => Undone::Lost(ending),
     }
