@@ -44,8 +44,13 @@ pub fn invoke(
         told: Vec::new(),
         relies_on: None,
     };
-    let ended = ended.into_iter().fold(nothing, absorb);
-    Ok(if planted == Planted::TellsNothing { Ended { told: Vec::new(), ..ended } } else { ended })
+    let mut ended = ended.into_iter().fold(nothing, absorb);
+    match planted {
+        Planted::TellsNothing => ended.told.clear(),
+        Planted::TellsOfItself => ended.told.iter_mut().for_each(|told| id.clone_into(&mut told.request_id)),
+        _ => {}
+    }
+    Ok(ended)
 }
 
 fn begin(invocation: &Invocation<'_, '_>, trigger: &Trigger) -> Asked<Vec<Pursued>> {

@@ -75,9 +75,9 @@ impl Mend {
         match self {
             Self::Nothing => true,
             Self::TakeBack => ended.result == Status::Completed && (0..SLOTS).all(|slot| kept.has_nothing(slot, ONE)),
+            Self::Share if (0..SLOTS).any(|slot| kept.has_all(slot, ONE)) => true,
             // It is not allowed any more, or can't be made.
-            Self::Share if is_over => kept.is_withdrawn || kept.is_source_gone || is_gone || is_too_late(ended),
-            Self::Share => (0..SLOTS).any(|slot| kept.has_all(slot, ONE)),
+            Self::Share => is_over && (kept.is_withdrawn || kept.is_source_gone || is_gone || is_too_late(ended)),
         }
     }
 }

@@ -129,6 +129,8 @@ pub enum Planted {
     WaitsAtOnce,
     /// Nobody is told what became of an earlier request.
     TellsNothing,
+    /// What became of an earlier request is told under the ID of the invocation.
+    TellsOfItself,
     /// A copy that was just begun counts as gone.
     NeverThere,
 }

@@ -39,8 +39,9 @@ fn overlooked(answers: &Answers, (name, there): (Word, Word), before: &Kept) -> 
     let is_another = !read.any(|answer| *answer == Answer::Schedule(Some(there)));
     let seen = answers.last_seen();
     let is_seen = |slot: usize| seen.is_some_and(|seen| seen[slot].0.is_live());
-    let live = (1..SLOTS).filter(|slot| before.images[*slot].stands.now.is_live());
-    live.filter(|slot| is_another || !is_seen(*slot)).fold(0, |bits, slot| bits | 1 << slot)
+    let is_live = |slot: usize| before.images[slot].stands.now.is_live();
+    let overlooked = (1..SLOTS).filter(|slot| is_another || is_live(*slot) && !is_seen(*slot));
+    overlooked.fold(0, |bits, slot| bits | 1 << slot)
 }
 
 fn ending(kind: Kind, taken: &Taken<'_>, is_overlooked: bool) -> Ending {

@@ -196,17 +196,20 @@ const OF_COPIES: &[Fault] = {
         fault(LeavesOut(Of::Waiting), &[RevokeCopy], Before::BothWait, SIMPLE, OTHER_UNTOLD),
         fault(LeavesOut(Of::ExpiryDeleted), &[ExpireCopy], Before::CopyUntil, SIMPLE, EXPIRED),
         fault(TellsNothing, &[Tick], Before::Failed, SIMPLE, UNTOLD),
+        fault(TellsOfItself, &[Tick], Before::Failed, SIMPLE, UNTOLD),
+        fault(TellsOfItself, &[RevokeCopy], Before::BothWait, WITH_EVENT, OTHER_UNTOLD),
     ]
 };
 
 const OF_APPROVALS: &[Fault] = {
-    use Kind::{Approve, Ask, CarryOn, EarlyLapse, Lapse, LateAsk, Reject, Revoke};
+    use Kind::{Approve, Ask, CarryOn, EarlyLapse, Lapse, LateAsk, Reject, Revoke, Share};
     use Planted::*;
     &[
         fault(NoDecision, &[Approve], Before::Asked, QUIET, UNDECIDED),
         fault(NoDecision, &[Approve, Revoke], Before::Asked, SIMPLE, UNDECIDED),
         fault(AnyAsk, &[Approve, Reject], Before::Asked, SIMPLE, DECIDED_TWICE),
         fault(KeepsDecision, &[Approve, Revoke], Before::Asked, SIMPLE, GIVEN_AGAIN),
+        fault(KeepsDecision, &[Approve, Revoke, Share], Before::Asked, SIMPLE, GIVEN_AGAIN),
         fault(Early, &[EarlyLapse], Before::Asked, QUIET, EARLY),
         fault(LeavesOut(Of::DecisionDeleted), &[Approve], Before::Asked, SIMPLE, DECISION_LEFT),
         fault(LeavesOut(Of::DecisionDeleted), &[Reject], Before::Asked, SIMPLE, DECISION_LEFT),
@@ -216,6 +219,7 @@ const OF_APPROVALS: &[Fault] = {
         fault(KeepsAsk, &[Approve, Lapse], Before::Asked, SIMPLE, GIVEN_THOUGH_REJECTED),
         fault(TellsNothing, &[Reject], Before::Asked, SIMPLE, ASK_LOST),
         fault(TellsNothing, &[Lapse], Before::Asked, SIMPLE, ASK_LOST),
+        fault(TellsOfItself, &[Reject], Before::Asked, SIMPLE, ASK_LOST),
         fault(TellsNothing, &[LateAsk], Before::Asked, SIMPLE, ASK_LOST),
         fault(TellsNothing, &[Ask, Reject], Before::NotAsked, SIMPLE, ASK_LOST),
         fault(AsksNobody, &[Ask], Before::NotAsked, SIMPLE, UNDECIDED),
@@ -255,6 +259,7 @@ const OF_APPROVED_COPIES: &[Fault] = {
         fault(KeepsAsk, &[ApproveCopy, RejectCopy], Before::CopyAsked, SIMPLE, "something is given that was rejected"),
         fault(NoSecondLook, &[TickOfApproved, RevokeCopy], Before::ApprovedCopied, SIMPLE, GIVEN),
         fault(TellsNothing, &[RejectCopy], Before::CopyAsked, SIMPLE, UNTOLD),
+        fault(TellsOfItself, &[RejectCopy], Before::CopyAsked, SIMPLE, UNTOLD),
     ]
 };
 
