@@ -15,7 +15,7 @@ pub struct InvocationError {
 }
 
 /// The answer to Lambda.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 pub enum Reply {
     /// The outcome.
@@ -64,6 +64,8 @@ fn invocation_error(mut outcome: Outcome) -> InvocationError {
 
 #[cfg(test)]
 mod tests {
+    use sharing::outcome::to_text;
+
     use super::*;
 
     #[test]
@@ -86,7 +88,8 @@ mod tests {
     fn what_continues_by_itself_is_no_failure_and_over_http_says_when_to_ask_again() {
         let accepted = Outcome::new("id", Status::Accepted);
         for trigger in [Trigger::Direct, Trigger::EventBridge, Trigger::Queue] {
-            assert_eq!(reply(trigger, accepted.clone()), Ok(accepted.clone().into()));
+            let answer = reply(trigger, accepted.clone()).map(|answer| to_text(&answer));
+            assert_eq!(answer, Ok(accepted.to_text()));
         }
         let Ok(Reply::Document(answer)) = reply(Trigger::Http { allow: None }, accepted.clone()) else { panic!() };
         assert_eq!(answer["statusCode"], 202);

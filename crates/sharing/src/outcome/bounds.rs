@@ -64,14 +64,6 @@ impl WrittenOutcome {
     }
 }
 
-impl PartialEq for WrittenOutcome {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl Eq for WrittenOutcome {}
-
 impl Outcome {
     /// The outcome without its lists.
     #[must_use]
