@@ -1,29 +1,24 @@
-//! Owns the explorer: every interleaving of a scene's invocations, with every answer, breadth first, so that the trace to
-//! a state is the shortest.
+//! Owns [`Explorer`], what it knows of invocations and of what AWS keeps; and [`Run`], the steps that one scene may take next.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque, hash_map::Entry},
-    rc::Rc,
-};
+use std::rc::Rc;
 
 use sharing::{facts::Failure, outcome::ErrorCode, plan::Step, records::RecordName};
 
 use crate::{
     giving,
     hashing::QuickMap,
-    invocation::Trigger,
     invoke::invoke,
     kept::{Event, Kept, Lag},
-    killed::MOST,
     killing,
     kinds::{AGAIN, Actor, Kind, LAST_HINT, Whose},
-    known::{BrokenByStep, Exception, NOT_MENDED},
     planted::Planted,
     pool::Word,
-    reduced::{Link, Path, Reader, Stop},
-    rules::{Aftermath, End, Taken},
+    rules::{Aftermath, Taken},
     scenes::Scene,
     script::{Answer, Answers, Call, Ended, Halt, Pools, Script, Unread},
+    steps::{Label, Move, State},
+    stops::{Reader, Stop},
+    trigger::Trigger,
     undoing::note_undoing,
     world::{self, Allowlists, LONGEST, time_at},
 };
@@ -48,43 +43,6 @@ pub struct Limits {
     pub is_reduced: bool,
 }
 
-/// What was explored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Explored {
-    /// The number of states.
-    pub states: usize,
-    /// The number of steps between them.
-    pub steps: usize,
-    /// The number of ways to end.
-    pub ends: usize,
-    /// What does not hold, with the shortest trace.
-    pub found: Option<Found>,
-    /// What is known not to hold, by its number in docs/reliability.md, each with how often it was found and the shortest trace.
-    pub known: BTreeMap<u8, (usize, Vec<String>)>,
-}
-
-/// Something that does not hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// What.
-    pub what: &'static str,
-    /// How it comes to that.
-    pub trace: Vec<String>,
-}
-
-/// A state: what AWS keeps, how far each invocation is, and what may still go wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct State {
-    pub(crate) kept: u32,
-    pub(crate) at: [u32; MOST],
-    pub(crate) crashes: u8,
-    pub(crate) faults: u8,
-    pub(crate) reads: u8,
-    pub(crate) events: u8,
-    /// The invocations that were killed and are not yet sent again, as bits, where that is not long in coming.
-    pub(crate) owed: u8,
-}
-
 /// The invocations of one request, by their answers.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
@@ -97,9 +55,9 @@ pub(crate) struct Tree {
 #[derive(Debug)]
 pub(crate) struct Node {
     /// The answers that it got. Of an invocation that has ended, those that tell what it did.
-    answers: Answers,
+    pub(crate) answers: Answers,
     /// What it could not read.
-    unread: Unread,
+    pub(crate) unread: Unread,
     /// How it ended, or the calls that are under way.
     pub(crate) next: Result<Rc<Ended>, Rc<[Call]>>,
     children: QuickMap<(Call, Answer), u32>,
@@ -115,7 +73,7 @@ impl Tree {
     }
 
     /// Whether it ended, and AWS failed it: then it is sent again.
-    fn failed(&self, at: u32) -> bool {
+    pub(crate) fn failed(&self, at: u32) -> bool {
         let of_aws = |failure: &Failure| failure.retryable && failure.code != ErrorCode::ExpiryLost;
         self.node(at).next.as_ref().is_ok_and(|ended| ended.failures.iter().any(of_aws))
     }
@@ -139,7 +97,7 @@ pub struct Explorer {
     trees: Vec<Tree>,
     /// The places of the trees.
     whose: QuickMap<Whose, usize>,
-    kept: Vec<Rc<Kept>>,
+    pub(crate) kept: Vec<Rc<Kept>>,
     places: QuickMap<Rc<Kept>, u32>,
     aftermaths: QuickMap<u32, Rc<Aftermath>>,
 }
@@ -152,24 +110,7 @@ impl Explorer {
         Self { planted, allowlists, pools, trees, whose, kept, places, aftermaths }
     }
 
-    /// Explores a scene. Ends with the first thing that does not hold; what is known not to hold only ends its own trace.
-    pub fn explore(&mut self, scene: &Scene, limits: Limits) -> Explored {
-        self.run(scene, limits).explore()
-    }
-
-    /// Every way in which a scene may end: what AWS keeps then, and how each invocation has ended.
-    pub fn ends(&mut self, scene: &Scene, limits: Limits) -> BTreeSet<String> {
-        let mut run = self.run(scene, limits);
-        run.explore();
-        let states: Vec<_> = run.order.iter().map(|(state, _)| *state).collect();
-        let end = |state: &State| {
-            let ended = run.ended(state)?;
-            Some(format!("{:?} {ended:?}", run.kept(state).as_aws_keeps_it()))
-        };
-        states.iter().filter_map(end).collect()
-    }
-
-    fn run<'e>(&'e mut self, scene: &'e Scene, limits: Limits) -> Run<'e> {
+    pub(crate) fn run<'e>(&'e mut self, scene: &'e Scene, limits: Limits) -> Run<'e> {
         let begin = |actor: &Actor| self.begin(actor.whose, (&actor.trigger, &actor.id));
         let trees = scene.actors.iter().map(begin).collect();
         Run {
@@ -239,7 +180,7 @@ impl Explorer {
         child
     }
 
-    fn place(&mut self, kept: Kept) -> u32 {
+    pub(crate) fn place(&mut self, kept: Kept) -> u32 {
         if let Some(place) = self.places.get(&kept) {
             return *place;
         }
@@ -252,7 +193,7 @@ impl Explorer {
 
     /// What happens after the requests: pending copies become available, reads no longer lag, and each record that is left sends
     /// its hint.
-    fn aftermath(&mut self, place: u32) -> Rc<Aftermath> {
+    pub(crate) fn aftermath(&mut self, place: u32) -> Rc<Aftermath> {
         if let Some(known) = self.aftermaths.get(&place) {
             return known.clone();
         }
@@ -333,7 +274,7 @@ impl Explorer {
     }
 
     /// Sends requests of these kinds after everything has ended, and returns how the last one ends, and what comes after it.
-    fn send_again(&mut self, kinds: &[Kind], kept: &Kept) -> (Rc<Ended>, Rc<Aftermath>) {
+    pub(crate) fn send_again(&mut self, kinds: &[Kind], kept: &Kept) -> (Rc<Ended>, Rc<Aftermath>) {
         let mut kept = kept.caught_up();
         let each = kinds.iter().map(|kind| {
             let Actor { whose, trigger, id, .. } = Actor::new(*kind, AGAIN);
@@ -345,35 +286,6 @@ impl Explorer {
     }
 }
 
-/// One more step of a run.
-pub(crate) struct Move {
-    /// What led to it since the state before, and the step itself.
-    pub(crate) path: Rc<Link>,
-    /// The state just before the step itself.
-    pub(crate) from: State,
-    pub(crate) to: State,
-}
-
-impl Move {
-    fn new(from: &State, to: State, label: Label) -> Self {
-        Self { path: Link::new(None, label), from: *from, to }
-    }
-
-    /// The same after this path.
-    pub(crate) fn after(self, path: Path) -> Self {
-        Self { path: Link::new(path, self.path.label().clone()), ..self }
-    }
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum Label {
-    Calls(usize, Call, Answer),
-    Crashes(usize),
-    IsSentAgain(usize),
-    TimePasses,
-    Happens(Event),
-}
-
 /// The exploration of one scene.
 pub(crate) struct Run<'e> {
     pub(crate) explorer: &'e mut Explorer,
@@ -381,102 +293,15 @@ pub(crate) struct Run<'e> {
     /// The places of the trees of the scene's invocations.
     trees: Vec<usize>,
     pub(crate) limits: Limits,
-    known: QuickMap<State, usize>,
+    pub(crate) known: QuickMap<State, usize>,
     /// Every state with the one before it.
-    order: Vec<(State, usize)>,
+    pub(crate) order: Vec<(State, usize)>,
     /// Where the reads of an invocation may stop.
     pub(crate) stops: QuickMap<Reader, Rc<[Stop]>>,
 }
 
 impl Run<'_> {
-    fn explore(&mut self) -> Explored {
-        let kept = self.scene.before(&self.explorer.pools);
-        let kept = self.keep(kept);
-        let Limits { crashes, faults, reads, events, .. } = self.limits;
-        let first = State { kept, at: [0; MOST], crashes, faults, reads, events, owed: 0 };
-        let mut waiting = VecDeque::from([0]);
-        self.known.insert(first, 0);
-        self.order.push((first, 0));
-        let mut explored = Explored { states: 0, steps: 0, ends: 0, found: None, known: BTreeMap::new() };
-        while let Some(place) = waiting.pop_front() {
-            let state = self.order[place].0;
-            explored.states += 1;
-            if let Some(ended) = self.ended(&state) {
-                explored.ends += 1;
-                let aftermath = self.explorer.aftermath(state.kept);
-                let kept = self.kept(&state);
-                let actors = 0..self.scene.actors.len();
-                let answers: Vec<_> = actors.map(|actor| &self.tree(actor).node(state.at[actor]).answers).collect();
-                let (ended, answers, aftermath) = (&*ended, &*answers, &*aftermath);
-                let pools = &self.explorer.pools;
-                let end = End { kept, ended, answers, aftermath, pools };
-                let broken = self.scene.check_end(&end).into_iter();
-                let broken: Vec<_> = broken.map(|what| (what, Exception::of_end(what, self.scene, &end))).collect();
-                let after = Kept { clock: kept.clock, ..aftermath.kept.clone() };
-                for (what, exception) in broken {
-                    let mended = exception.map_or(Ok(()), |exception| self.is_mended(exception, &after));
-                    let found = if mended.is_ok() { (what, exception) } else { (NOT_MENDED, None) };
-                    if !self.is_known(found, place, None, &mut explored) {
-                        let told = aftermath.told.iter().map(|told| format!("then a hint tells: {told:?}"));
-                        let told: Vec<_> = told.chain(mended.err()).collect();
-                        explored.found.iter_mut().for_each(|found| found.trace.extend(told.clone()));
-                        return explored;
-                    }
-                }
-            }
-            for step in self.moves(&state) {
-                explored.steps += 1;
-                for found in self.check_step(&step) {
-                    if !self.is_known(found, place, Some(&step), &mut explored) {
-                        return explored;
-                    }
-                }
-                let next = self.order.len();
-                if let Entry::Vacant(entry) = self.known.entry(step.to) {
-                    entry.insert(next);
-                    self.order.push((step.to, place));
-                    waiting.push_back(next);
-                }
-            }
-        }
-        explored
-    }
-
-    /// Sends the requests again of which one mends this. If none does, returns how they ended.
-    fn is_mended(&mut self, exception: &Exception, kept: &Kept) -> Result<(), String> {
-        let Exception { number, mend, .. } = exception;
-        let mut how = format!("exception {number}");
-        let requests = mend.requests(self.scene);
-        for kinds in &requests {
-            let (ended, after) = self.explorer.send_again(kinds, kept);
-            if mend.is_done(&ended, &after.kept) {
-                return Ok(());
-            }
-            let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
-            let (names, result) = (names.join(" and "), ended.result);
-            how += &format!("; {names}, sent again, is {result:?}, and hints tell {:?}", after.told);
-        }
-        if requests.is_empty() { Ok(()) } else { Err(how) }
-    }
-
-    /// Takes note of what does not hold, and says whether that is known.
-    fn is_known(
-        &mut self,
-        (what, exception): (&'static str, Option<&Exception>),
-        place: usize,
-        last: Option<&Move>,
-        explored: &mut Explored,
-    ) -> bool {
-        let Some(exception) = exception else {
-            explored.found = Some(Found { what, trace: self.trace(place, last) });
-            return false;
-        };
-        let known = explored.known.entry(exception.number).or_insert_with(|| (0, self.trace(place, last)));
-        known.0 += 1;
-        true
-    }
-
-    fn keep(&mut self, kept: Kept) -> u32 {
+    pub(crate) fn keep(&mut self, kept: Kept) -> u32 {
         self.explorer.place(kept.seen_with(self.limits.lag))
     }
 
@@ -486,46 +311,6 @@ impl Run<'_> {
 
     pub(crate) fn kept(&self, state: &State) -> &Kept {
         &self.explorer.kept[state.kept as usize]
-    }
-
-    /// How every invocation ended, if all have, and none is sent again.
-    fn ended(&self, state: &State) -> Option<Vec<Rc<Ended>>> {
-        let actors = 0..self.scene.actors.len();
-        let end = |actor| {
-            let (tree, at) = (self.tree(actor), state.at[actor]);
-            tree.node(at).next.clone().ok().filter(|_| !tree.failed(at))
-        };
-        actors.map(end).collect()
-    }
-
-    /// What is wrong after this step, each with why that is known.
-    fn check_step(&self, step: &Move) -> Vec<(&'static str, Option<&'static Exception>)> {
-        let Move { path, from, to } = step;
-        let Label::Calls(actor, call, _) = path.label() else { return Vec::new() };
-        let (before, after) = (self.kept(from), self.kept(to));
-        let (pools, Node { unread, answers, .. }) = (&self.explorer.pools, self.tree(*actor).node(from.at[*actor]));
-        let taken = Taken { actor: *actor, call, unread, answers };
-        let why = |what| Exception::of_step(what, &BrokenByStep { scene: self.scene, taken, after, pools });
-        self.scene.check_step(taken, before, after, pools).into_iter().map(|what| (what, why(what))).collect()
-    }
-
-    fn moves(&mut self, state: &State) -> Vec<Move> {
-        if self.limits.is_reduced {
-            return self.reduced_moves(state);
-        }
-        let mut moves = Vec::new();
-        for actor in 0..self.scene.actors.len() {
-            for call in self.calls(state, actor) {
-                self.answers(state, actor, &call, &mut moves);
-            }
-            moves.extend(self.sent_again(state, actor));
-            moves.extend(self.crash(state, actor));
-        }
-        for event in self.kept(state).events() {
-            moves.extend(self.happens(state, event));
-        }
-        moves.extend(self.time_passes(state));
-        moves
     }
 
     /// AWS has failed this invocation, so it is sent again.
@@ -655,43 +440,5 @@ impl Run<'_> {
             next.as_ref().is_err_and(|calls| calls.contains(&Call::LookAgain(name)) || calls.iter().all(is_look))
         };
         (0..self.scene.actors.len()).filter(|other| *other != actor).any(looks)
-    }
-
-    fn trace(&mut self, mut place: usize, last: Option<&Move>) -> Vec<String> {
-        let mut steps: Vec<_> = last.iter().map(|step| step.path.labels()).collect();
-        while place > 0 {
-            let (to, before) = self.order[place];
-            let from = self.order[before].0;
-            steps.push(
-                self.moves(&from)
-                    .iter()
-                    .find(|step| step.to == to)
-                    .map(|step| step.path.labels())
-                    .expect("it led here"),
-            );
-            place = before;
-        }
-        steps.iter().rev().flatten().map(|label| self.in_words(label)).collect()
-    }
-
-    fn in_words(&self, label: &Label) -> String {
-        match label {
-            Label::TimePasses => "time passes".to_owned(),
-            Label::Happens(event) => format!("it happens: {event:?}"),
-            Label::IsSentAgain(actor) => format!("{}: is sent again", self.scene.actors[*actor].name),
-            Label::Crashes(actor) => format!("{}: is killed, and sent again", self.scene.actors[*actor].name),
-            Label::Calls(actor, call, answer) => {
-                let called = match call {
-                    Call::Write { step, .. } => {
-                        let step = self.explorer.pools.steps.get(*step);
-                        format!("{} +{:?} -{:?}", step.call(), step.adds().len(), step.removes().len())
-                    }
-                    Call::Schedule(name) => format!("GetSchedule {}", self.explorer.pools.names.get(*name)),
-                    Call::LookAgain(name) => format!("GetSchedule again {}", self.explorer.pools.names.get(*name)),
-                    call => format!("{call:?}"),
-                };
-                format!("{}: {called} → {answer:?}", self.scene.actors[*actor].name)
-            }
-        }
     }
 }

@@ -1,5 +1,4 @@
-//! Owns [`Invocation`], what one has: its answers so far, its allowlist, its time; [`Trigger`], what begins it; and
-//! [`Pursued`], what comes of a request.
+//! Owns [`Invocation`], what one has: its answers so far, its allowlist, its time; and [`Pursued`], what comes of a request.
 
 use sharing::{
     allowlist::Allowlist,
@@ -9,26 +8,12 @@ use sharing::{
     facts::{Facts, Failure},
     outcome::{ErrorCode, Outcome, Refusal, Status},
     progress::ImageResult,
-    records::RecordName,
     report::{failed, report},
     request::Request,
 };
 use time::OffsetDateTime;
 
 use crate::{planted::Planted, script::Script, world};
-
-/// What begins an invocation.
-#[derive(Debug, Clone)]
-pub enum Trigger {
-    /// A request of this requester.
-    Request(Box<Request>, Requester),
-    /// The image in this slot became available.
-    Available(usize),
-    /// The hint of a record.
-    Due(RecordName),
-    /// EC2's event of the copy in this slot.
-    Copied(usize),
-}
 
 /// An invocation.
 pub struct Invocation<'i, 's> {

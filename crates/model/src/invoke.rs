@@ -12,11 +12,12 @@ use crate::{
     approvals,
     expiries::{expire, repair},
     hints,
-    invocation::{Invocation, Pursued, Trigger, of_request},
+    invocation::{Invocation, Pursued, of_request},
     planted::Planted,
     pursue::pursue,
     reading::describe,
     script::{Answer, Asked, Call, Ended, Script, Told, read},
+    trigger::Trigger,
     world::{self, Allowlists},
 };
 

@@ -9,8 +9,8 @@ use sharing::{
 use time::{Duration, OffsetDateTime};
 
 use crate::{
-    invocation::Trigger,
     pool::Word,
+    trigger::Trigger,
     world::{self, ADA, BEA, CLEO, ONE, PIPELINE, PORTAL, TWO},
 };
 

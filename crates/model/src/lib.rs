@@ -2,7 +2,7 @@
 //! and a retry lead to. Nothing that is deployed depends on it.
 //!
 //! [`kept`] is the model of what AWS keeps. [`invoke`] is what an invocation does: the real read plan, decision, plan,
-//! progress, looks and records, around the model's calls. [`explore`] tries every interleaving, [`scenes`] has the
+//! progress, looks and records, around the model's calls. [`search`] tries every interleaving, [`scenes`] has the
 //! requests, [`rules`] what must hold, and [`known`] what is known not to.
 //!
 //! What is written here again is only the order of the function's calls, in a module for each of its own: [`pursue`],
@@ -44,7 +44,11 @@ pub mod requests;
 pub mod rules;
 pub mod scenes;
 pub mod script;
+pub mod search;
 pub mod sets;
+pub mod steps;
+pub mod stops;
+pub mod trigger;
 pub mod undoing;
 pub mod world;
 pub mod writer;

@@ -18,10 +18,11 @@ use std::{
 };
 
 use model::{
-    explore::{Explored, Explorer, Limits},
+    explore::{Explorer, Limits},
     kept::Lag,
     planted::Planted,
     scenes::Scene,
+    search::Explored,
     sets::{
         approvals, approvals_of_one_that_may_go, approved_copies, copies, copies_until, deregistrations, early,
         expiries, few_copies, few_of_both, image_and_approvals, scenes,

@@ -14,146 +14,12 @@
 
 use std::rc::Rc;
 
-use sharing::plan::Step;
-
 use crate::{
-    explore::{Label, Move, Run, State},
-    kept::Event,
-    script::{Call, Pools},
-    world::{slot_of, slot_of_snapshot},
+    explore::Run,
+    script::Call,
+    steps::{Link, Move, Path, State},
+    stops::{Place, Reader, Stop},
 };
-
-/// What led to a state.
-pub(crate) type Path = Option<Rc<Link>>;
-
-/// The last part of a path, and what came before it.
-#[derive(Debug)]
-pub(crate) struct Link {
-    before: Path,
-    last: Part,
-}
-
-#[derive(Debug)]
-enum Part {
-    Label(Label),
-    Reads(Path),
-}
-
-impl Link {
-    /// This label after these.
-    pub(crate) fn new(before: Path, label: Label) -> Rc<Self> {
-        Rc::new(Self { before, last: Part::Label(label) })
-    }
-
-    /// The last label.
-    pub(crate) fn label(&self) -> &Label {
-        match &self.last {
-            Part::Label(label) => label,
-            Part::Reads(path) => path.as_ref().expect("there are reads").label(),
-        }
-    }
-
-    /// Every label, in its order.
-    pub(crate) fn labels(&self) -> Vec<Label> {
-        let labels = |path: &Path| path.as_ref().map(|link| link.labels()).unwrap_or_default();
-        let mut all = labels(&self.before);
-        match &self.last {
-            Part::Label(label) => all.push(label.clone()),
-            Part::Reads(path) => all.extend(labels(path)),
-        }
-        all
-    }
-}
-
-/// An invocation that is about to read: its place in the scene, what AWS keeps, how far it is, how many reads may fail, and
-/// whether nothing else runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Reader {
-    actor: usize,
-    kept: u32,
-    at: u32,
-    reads: u8,
-    is_alone: bool,
-}
-
-/// Where the reads of an invocation may stop.
-#[derive(Debug, Clone)]
-pub(crate) struct Stop {
-    kept: u32,
-    at: u32,
-    reads: u8,
-    /// What the last read is about.
-    last: Place,
-    path: Path,
-}
-
-/// What a call is about: what it reads, or may change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// The clock, and the allowlist.
-    Beginning,
-    /// Which images there are, how they stand, and the launch permissions of the one in this slot.
-    Image(usize),
-    /// Which copies there are, and how they stand.
-    Copies,
-    /// The image that is copied.
-    Source,
-    /// The create volume permissions of the image in this slot.
-    Snapshot(usize),
-    Grants,
-    Schedules,
-}
-
-impl Place {
-    fn of_read(call: &Call) -> Self {
-        match call {
-            Call::Begin => Self::Beginning,
-            Call::Image => Self::Image(0),
-            Call::Launch(slot) => Self::Image(usize::from(*slot)),
-            Call::Copies | Call::IsThere(_) => Self::Copies,
-            Call::Source => Self::Source,
-            Call::Copy(slot) => Self::Snapshot(usize::from(*slot)),
-            Call::Grants => Self::Grants,
-            Call::Names | Call::Schedule(_) | Call::LookAgain(_) => Self::Schedules,
-            Call::CopyImage { .. } | Call::Write { .. } => panic!("this is no read: {call:?}"),
-        }
-    }
-
-    /// What may be read differently after this write.
-    fn changed_by(call: &Call, pools: &Pools) -> Vec<Self> {
-        let Call::Write { step, .. } = call else { return vec![Self::Copies] };
-        match &*pools.steps.get(*step) {
-            Step::AddLaunchPermissions { image_id, .. }
-            | Step::RemoveLaunchPermissions { image_id, .. }
-            | Step::ResetLaunchPermissions { image_id } => slot_of(image_id).map(Self::Image).into_iter().collect(),
-            Step::AddCreateVolumePermissions { snapshot_id, .. }
-            | Step::RemoveCreateVolumePermissions { snapshot_id, .. } => {
-                vec![Self::Snapshot(slot_of_snapshot(snapshot_id))]
-            }
-            Step::CreateGrant { .. } | Step::RevokeGrant { .. } => vec![Self::Grants],
-            Step::CreateExpiry(_)
-            | Step::DeleteExpiry { .. }
-            | Step::CreateCopyRecord(_)
-            | Step::DeleteCopyRecord { .. }
-            | Step::CreateApproval(_)
-            | Step::DeleteApproval(_) => vec![Self::Schedules],
-            step @ (Step::CopyImage(_) | Step::PutParameter(_) | Step::CreateUsageReport { .. }) => {
-                panic!("no scene has this step: {step:?}")
-            }
-        }
-    }
-
-    /// What may be read differently after this event.
-    fn changed_by_event(event: Event) -> Vec<Self> {
-        match event {
-            Event::Available(slot) | Event::Fails(slot) | Event::Deregistered(slot) => {
-                vec![Self::Copies, Self::Image(slot), Self::Snapshot(slot)]
-            }
-            Event::SourceGone => vec![Self::Source],
-            Event::Withdrawn => vec![Self::Beginning],
-        }
-    }
-}
 
 impl Run<'_> {
     /// The steps of the reduced exploration from this state.
@@ -221,7 +87,7 @@ impl Run<'_> {
             let owed = state.owed & !(1 << actor);
             let mut to = State { kept: stop.kept, reads: stop.reads, owed, ..*state };
             to.at[actor] = stop.at;
-            (to, Some(Rc::new(Link { before: path.clone(), last: Part::Reads(stop.path.clone()) })))
+            (to, Some(Link::reads(path.clone(), stop.path.clone())))
         };
         stops.iter().filter(|it| is_it(it.last)).map(stop).collect()
     }

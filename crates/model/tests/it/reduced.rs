@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use model::{
-    explore::{Explored, Explorer, Limits},
+    explore::{Explorer, Limits},
     kinds::Kind,
     planted::Planted,
     scenes::{Before, Scene},
+    search::Explored,
 };
 
 use crate::{LAG, QUIET, SIMPLE};

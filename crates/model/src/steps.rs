@@ -1,0 +1,98 @@
+//! Owns [`State`], and [`Move`]: a step from one to another.
+
+use std::rc::Rc;
+
+use crate::{
+    kept::Event,
+    killed::MOST,
+    script::{Answer, Call},
+};
+
+/// A state: what AWS keeps, how far each invocation is, and what may still go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct State {
+    pub(crate) kept: u32,
+    pub(crate) at: [u32; MOST],
+    pub(crate) crashes: u8,
+    pub(crate) faults: u8,
+    pub(crate) reads: u8,
+    pub(crate) events: u8,
+    /// The invocations that were killed and are not yet sent again, as bits, where that is not long in coming.
+    pub(crate) owed: u8,
+}
+
+/// One more step of a run.
+pub(crate) struct Move {
+    /// What led to it since the state before, and the step itself.
+    pub(crate) path: Rc<Link>,
+    /// The state just before the step itself.
+    pub(crate) from: State,
+    pub(crate) to: State,
+}
+
+impl Move {
+    pub(crate) fn new(from: &State, to: State, label: Label) -> Self {
+        Self { path: Link::new(None, label), from: *from, to }
+    }
+
+    /// The same after this path.
+    pub(crate) fn after(self, path: Path) -> Self {
+        Self { path: Link::new(path, self.path.label().clone()), ..self }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Label {
+    Calls(usize, Call, Answer),
+    Crashes(usize),
+    IsSentAgain(usize),
+    TimePasses,
+    Happens(Event),
+}
+
+/// What led to a state.
+pub(crate) type Path = Option<Rc<Link>>;
+
+/// The last part of a path, and what came before it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    before: Path,
+    last: Part,
+}
+
+#[derive(Debug)]
+enum Part {
+    Label(Label),
+    Reads(Path),
+}
+
+impl Link {
+    /// This label after these.
+    pub(crate) fn new(before: Path, label: Label) -> Rc<Self> {
+        Rc::new(Self { before, last: Part::Label(label) })
+    }
+
+    /// These reads after these.
+    pub(crate) fn reads(before: Path, reads: Path) -> Rc<Self> {
+        Rc::new(Self { before, last: Part::Reads(reads) })
+    }
+
+    /// The last label.
+    pub(crate) fn label(&self) -> &Label {
+        match &self.last {
+            Part::Label(label) => label,
+            Part::Reads(path) => path.as_ref().expect("there are reads").label(),
+        }
+    }
+
+    /// Every label, in its order.
+    pub(crate) fn labels(&self) -> Vec<Label> {
+        let labels = |path: &Path| path.as_ref().map(|link| link.labels()).unwrap_or_default();
+        let mut all = labels(&self.before);
+        match &self.last {
+            Part::Label(label) => all.push(label.clone()),
+            Part::Reads(path) => all.extend(labels(path)),
+        }
+        all
+    }
+}

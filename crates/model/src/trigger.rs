@@ -1,0 +1,16 @@
+//! Owns [`Trigger`]: what begins an invocation.
+
+use sharing::{domain::Requester, records::RecordName, request::Request};
+
+/// What begins an invocation.
+#[derive(Debug, Clone)]
+pub enum Trigger {
+    /// A request of this requester.
+    Request(Box<Request>, Requester),
+    /// The image in this slot became available.
+    Available(usize),
+    /// The hint of a record.
+    Due(RecordName),
+    /// EC2's event of the copy in this slot.
+    Copied(usize),
+}
