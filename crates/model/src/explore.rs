@@ -2,7 +2,13 @@
 
 use std::rc::Rc;
 
-use sharing::{facts::Failure, outcome::ErrorCode, plan::Step, records::RecordName};
+use sharing::{
+    domain::CopyName,
+    facts::Failure,
+    outcome::{ErrorCode, Status},
+    plan::Step,
+    records::RecordName,
+};
 
 use crate::{
     giving,
@@ -10,7 +16,7 @@ use crate::{
     invoke::invoke,
     kept::{Event, Kept, Lag},
     killing,
-    kinds::{AGAIN, Actor, Kind, LAST_HINT, Whose},
+    kinds::{AGAIN, Actor, Kind, LAST_HINT, LAST_TICK, Whose},
     planted::Planted,
     pool::Word,
     rules::{Aftermath, Taken},
@@ -238,7 +244,21 @@ impl Explorer {
         if has_failed && is_last_to_come {
             self.hint_all(&mut after);
         }
-        Aftermath { kept: after.kept.later(place), ..after }
+        after.kept = after.kept.later(place);
+        // By then the last hint of each share that waits for a copy has come.
+        if place > LAST_TICK {
+            self.hint_copies(&mut after);
+        }
+        after
+    }
+
+    /// The last hints of the shares that wait for copies.
+    fn hint_copies(&mut self, after: &mut Aftermath) {
+        for _ in 0..MOST_HINTS {
+            let mut names = after.kept.schedules.keys().copied();
+            let Some(name) = names.find(|name| CopyName::is_meant(&self.pools.names.get(*name))) else { return };
+            self.hint(name, after);
+        }
     }
 
     /// Whether the record sends hints until it is deleted.
@@ -273,14 +293,17 @@ impl Explorer {
         }
     }
 
-    /// Sends requests of these kinds after everything has ended, and returns how the last one ends, and what comes after it.
+    /// Sends requests of these kinds after everything has ended, and returns how the first one ends that is refused, or else the
+    /// last one, and what comes after it.
     pub(crate) fn send_again(&mut self, kinds: &[Kind], kept: &Kept) -> (Rc<Ended>, Rc<Aftermath>) {
         let mut kept = kept.caught_up();
         let each = kinds.iter().map(|kind| {
             let Actor { whose, trigger, id, .. } = Actor::new(*kind, AGAIN);
             self.alone(whose, (&trigger, &id), &mut kept)
         });
-        let ended = each.last().expect("at least one is sent");
+        let ended: Vec<_> = each.collect();
+        let refused = ended.iter().find(|ended| ended.result == Status::Refused);
+        let ended = refused.or(ended.last()).expect("at least one is sent").clone();
         let place = self.place(kept);
         (ended, self.aftermath(place))
     }
@@ -344,6 +367,9 @@ impl Run<'_> {
     /// Something happens without an invocation.
     pub(crate) fn happens(&mut self, state: &State, event: Event) -> Option<Move> {
         let events = state.events.checked_sub(u8::from(!event.is_expected()))?;
+        if !self.scene.may_happen(event) {
+            return None;
+        }
         let after = self.kept(state).after(event);
         let to = State { kept: self.keep(after), events, ..*state };
         Some(Move::new(state, to, Label::Happens(event)))
@@ -351,7 +377,11 @@ impl Run<'_> {
 
     pub(crate) fn time_passes(&mut self, state: &State) -> Option<Move> {
         let kept = self.kept(state).clone();
-        let place = self.scene.place_after(kept.clock).filter(|_| state.owed == 0)?;
+        let place = self.scene.place_after(kept.clock)?;
+        let is_owed = |actor: &usize| state.owed & 1 << actor != 0;
+        if !(0..self.scene.actors.len()).filter(is_owed).all(|actor| self.scene.may_wait_until(place, actor)) {
+            return None;
+        }
         let next = time_at(place);
         // Lambda ends an invocation at its deadline.
         let may_run_on = |actor: usize| self.tree(actor).ends_by(state.at[actor]).is_none_or(|end| end >= next);

@@ -3,11 +3,10 @@
 use sharing::{outcome::Status, plan::Step};
 
 use crate::{
-    kept::Kept,
+    kept::{Kept, had_by_target},
     rules::Taken,
     scenes::{Before, Scene},
     script::{Ended, Pools},
-    world::ONE,
 };
 
 /// Notes what this call means. `ended` is how the invocation has ended with it, and `is_alone` whether nothing else runs.
@@ -18,7 +17,7 @@ pub fn note_giving(
     (ended, is_alone): (Option<&Ended>, bool),
     pools: &Pools,
 ) {
-    if !scene.is_about(Before::is_about_approvals) {
+    if !scene.is_about(Before::is_about_approvals) && !scene.is_about(Before::is_about_both) {
         return;
     }
     let kind = scene.actors[taken.actor].kind;
@@ -35,7 +34,7 @@ pub fn note_giving(
     after.is_taken |= is_alone && kind.takes_away() && ended.is_some_and(|ended| ended.result == Status::Completed);
 }
 
-/// Whether the target that requests are about is given the launch permission of the image.
+/// Whether the target that requests are about is given a launch permission.
 pub fn gives(before: &Kept, after: &Kept) -> bool {
-    after.images[0].launch.now & !before.images[0].launch.now & ONE != 0
+    had_by_target(after)[0] && !had_by_target(before)[0]
 }

@@ -86,9 +86,9 @@ pub enum Ending {
     Overlooked,
     /// By a hint that could not read it again.
     Unread,
-    /// By a hint that saw no copy that is available, or could not read something else.
+    /// By a hint that saw no copy that is available, or could not read something else, or not write something.
     GivenUp,
-    /// By a hint that saw one, read everything, and saw that its target may not launch it.
+    /// By a hint that saw one, read and wrote everything, and saw that its target may not launch it.
     Refused,
     /// By a request for the same share.
     Replaced,

@@ -10,7 +10,7 @@ pub struct Killed {
     /// Of the launch permission, the create volume permission and the grant of the target that requests are about: the place
     /// of the invocation that was killed or failed after it had given it, while it is there.
     pub gave: [Option<u8>; 3],
-    /// Whether a hint was sent again that had given something, or had undone it because it could not read its record.
+    /// Whether a hint was sent again, after a crash or a failed call, that had given something, or had undone it.
     pub is_made: bool,
     /// The requests whose share a hint had begun to undo when it was killed, as bits.
     pub undoing: u8,
@@ -19,6 +19,9 @@ pub struct Killed {
     pub approved: u8,
     /// The invocations that were killed after they had begun a copy, as bits.
     pub begun: u8,
+    /// The invocations to which AWS has refused to begin a copy of an image that is there, and that have deleted the record of the
+    /// share because of that, as bits.
+    pub refused: u8,
     /// Whether a request for a share was killed after it had deleted the record of an earlier one.
     pub is_replaced: bool,
     /// The requests whose record was deleted by an invocation that was killed after that, did not get the answer, or could not

@@ -57,7 +57,13 @@ pub fn note_again(kept: &mut Kept, scene: &Scene, actor: usize, answers: &Answer
         kept.killed.unheard |= ending;
     }
     let was_undone = kept.undone.iter().any(Option::is_some);
-    kept.killed.is_made |= scene.actors[actor].kind.is_hint() && was_undone;
+    let may_have_given = |(call, answer): (&Call, &Answer)| {
+        let Call::Write { step, .. } = call else { return false };
+        let step = pools.steps.get(*step);
+        matches!(answer, Answer::Done(_) | Answer::Lost) && (0..3).any(|place| gives(&step, place))
+    };
+    kept.killed.is_made |=
+        scene.actors[actor].kind.is_hint() && (was_undone || answers.to(|_| true).any(may_have_given));
 }
 
 /// Notes what this call means, and how the invocation has ended with it, unless it is sent again.
@@ -106,7 +112,7 @@ fn note_step(
             matches!(step, Step::DeleteApproval(_)) && is_made(),
             matches!(step, Step::DeleteApproval(RecordName::Ask(_))),
         ),
-        Answer::Lost => (gives(step, 0), gives(step, 0)),
+        Answer::Lost => (gives(step, 0), gives(step, 0) || matches!(step, Step::CreateCopyRecord(_))),
         _ => (false, false),
     };
     if kind.approves() && is_approved {
@@ -127,6 +133,11 @@ fn note_step(
             killed.unheard |= request;
         }
         killed.ending[taken.actor] |= request;
+        let is_refused =
+            |(call, answer): (&Call, &Answer)| matches!(call, Call::CopyImage { .. }) && *answer == Answer::Refused;
+        if !before.is_source_gone && taken.answers.to(|_| true).any(is_refused) {
+            killed.refused |= 1 << taken.actor;
+        }
     }
     match step {
         Step::CreateExpiry(expiry) => killed.taken &= !slot_of_record(&expiry.name),

@@ -95,8 +95,28 @@ pub enum Kind {
     RejectCopy,
     /// A hint of the decision about that.
     CarryOnCopy,
+    /// An approval of that by somebody else.
+    ApproveCopyToo,
+    /// The hint of the ask for that, when its time is over.
+    LapseOfCopy,
+    /// The last hint of the decision about that.
+    LateCarryOnCopy,
+    /// The same share after an earlier ask for it has lapsed.
+    LateAskForCopy,
     /// The hint of the record of the share that was approved and waits for its copy.
     TickOfApproved,
+    /// The same after that share has waited for as long as it may.
+    LateTickOfApproved,
+    /// The last of these hints.
+    LastTickOfApproved,
+    /// A share with the first expiry time that needs an approval.
+    AskUntil,
+    /// An approval of that.
+    ApproveUntil,
+    /// A rejection of that.
+    RejectUntil,
+    /// A hint of the decision about that.
+    CarryOnUntil,
 }
 
 /// The place of the clock from which the first share may expire.
@@ -104,6 +124,9 @@ pub const EXPIRING: u8 = 2;
 
 /// The place of the clock from which an ask may be given up.
 const LAPSING: u8 = 6;
+
+/// The place of the clock at which a share that waits for a copy sends its last hint.
+pub const LAST_TICK: u8 = 4;
 
 /// The place of the clock at which a decision sends its last hint.
 pub const LAST_HINT: u8 = 5;
@@ -166,15 +189,26 @@ impl Kind {
     ];
 
     /// Every kind that is about a share that needs an approval and a copy, and what may cross it.
-    pub const APPROVED_COPIES: [Self; 7] = [
+    pub const APPROVED_COPIES: [Self; 15] = [
         Self::AskForCopy,
+        Self::LateAskForCopy,
         Self::ApproveCopy,
+        Self::ApproveCopyToo,
         Self::RejectCopy,
+        Self::LapseOfCopy,
         Self::CarryOnCopy,
+        Self::LateCarryOnCopy,
         Self::TickOfApproved,
+        Self::LateTickOfApproved,
+        Self::LastTickOfApproved,
         Self::Copied,
         Self::RevokeCopy,
+        Self::RevokeCopyById,
+        Self::ResetCopy,
     ];
+
+    /// Every kind that is about an approval of a share that expires.
+    pub const APPROVALS_UNTIL: [Self; 4] = [Self::AskUntil, Self::ApproveUntil, Self::RejectUntil, Self::CarryOnUntil];
 
     /// Every kind that is about approvals, and what may cross them.
     pub const APPROVALS: [Self; 10] = [
@@ -192,12 +226,13 @@ impl Kind {
 
     /// Whether somebody asks for an approval.
     pub fn asks(self) -> bool {
-        matches!(self, Self::Ask | Self::LateAsk | Self::AskForCopy)
+        matches!(self, Self::Ask | Self::LateAsk | Self::AskForCopy | Self::LateAskForCopy | Self::AskUntil)
     }
 
     /// Whether it is a hint of a decision.
     pub fn carries_on(self) -> bool {
-        matches!(self, Self::CarryOn | Self::LateCarryOn)
+        use Kind::{CarryOn, CarryOnCopy, CarryOnUntil, LateCarryOn, LateCarryOnCopy};
+        matches!(self, CarryOn | LateCarryOn | CarryOnCopy | LateCarryOnCopy | CarryOnUntil)
     }
 
     /// Whether somebody asks for a share.
@@ -232,14 +267,14 @@ impl Kind {
         use Kind::{Available, AvailableCopy, Renew, RenewCopy, ShareCopyUntil, ShareUntil, TickUntil};
         let makes =
             matches!(self, ShareUntil | Renew | Available | ShareCopyUntil | RenewCopy | AvailableCopy | TickUntil);
-        makes || self.ends_overdue()
+        makes || self.ends_overdue() || matches!(self, Self::AskUntil | Self::ApproveUntil | Self::CarryOnUntil)
     }
 
     /// The place of the clock before which it changes nothing.
     pub fn due(self) -> u8 {
         match self {
             Self::Expire | Self::EarlyExpire | Self::ExpireCopy => EXPIRING,
-            Self::Lapse | Self::EarlyLapse => LAPSING,
+            Self::Lapse | Self::EarlyLapse | Self::LapseOfCopy => LAPSING,
             _ => 0,
         }
     }
@@ -251,14 +286,17 @@ impl Kind {
 
     /// Whether it is the hint of the record of a share that waits for a copy, or EC2's event of that copy.
     pub fn is_hint(self) -> bool {
-        use Kind::{Copied, LastTick, LateTick, Tick, TickOfApproved, TickOfBoth, TickUntil};
-        matches!(self, Tick | TickOfBoth | LateTick | LastTick | TickOfApproved | TickUntil | Copied)
+        use Kind::{Copied, LastTick, LastTickOfApproved, LateTick, LateTickOfApproved};
+        use Kind::{Tick, TickOfApproved, TickOfBoth, TickUntil};
+        let is_late = matches!(self, LateTick | LastTick | LateTickOfApproved | LastTickOfApproved);
+        is_late || matches!(self, Tick | TickOfBoth | TickOfApproved | TickUntil | Copied)
     }
 
     /// Whether it carries out an approval.
     pub fn approves(self) -> bool {
-        use Kind::{Approve, ApproveCopy, ApproveToo, CarryOn, CarryOnCopy, LateCarryOn};
-        matches!(self, Approve | ApproveToo | ApproveCopy | CarryOn | LateCarryOn | CarryOnCopy)
+        use Kind::{Approve, ApproveCopy, ApproveCopyToo, ApproveToo, ApproveUntil};
+        let is_approval = matches!(self, Approve | ApproveToo | ApproveCopy | ApproveCopyToo | ApproveUntil);
+        is_approval || self.carries_on()
     }
 
     /// Whether somebody asks for a share to be taken back.
@@ -308,7 +346,17 @@ impl Kind {
             Self::ApproveCopy => "approve copy",
             Self::RejectCopy => "reject copy",
             Self::CarryOnCopy => "carry on copy",
+            Self::ApproveCopyToo => "approve copy too",
+            Self::LapseOfCopy => "lapse of copy",
+            Self::LateCarryOnCopy => "late carry on copy",
+            Self::LateAskForCopy => "late ask for copy",
             Self::TickOfApproved => "tick of approved",
+            Self::LateTickOfApproved => "late tick of approved",
+            Self::LastTickOfApproved => "last tick of approved",
+            Self::AskUntil => "ask until 1",
+            Self::ApproveUntil => "approve until 1",
+            Self::RejectUntil => "reject until 1",
+            Self::CarryOnUntil => "carry on until 1",
         }
     }
 
@@ -343,15 +391,25 @@ impl Kind {
             Self::RevokeCopy => portal(request(Action::Revoke, about_copies)),
             Self::RevokeCopyById => of_first(Action::Revoke),
             Self::ResetCopy => of_first(Action::Reset),
-            Self::Ask | Self::LateAsk => Trigger::Request(guarded(), world::requester(ADA)),
+            Self::Ask | Self::LateAsk => Trigger::Request(guarded(None), world::requester(ADA)),
+            Self::AskUntil => Trigger::Request(guarded(Some(world::first_end())), world::requester(ADA)),
+            Self::ApproveUntil => answer(&asked_until(), Action::Approve, BEA),
+            Self::RejectUntil => answer(&asked_until(), Action::Reject, CLEO),
+            Self::CarryOnUntil => Trigger::Due(RecordName::Decision(asked_until().name.decision())),
             Self::Approve => answer(&asked(), Action::Approve, BEA),
             Self::ApproveToo => answer(&asked(), Action::Approve, CLEO),
             Self::Reject => answer(&asked(), Action::Reject, CLEO),
-            Self::AskForCopy => Trigger::Request(share_copy(ONE, None), world::requester(ADA)),
+            Self::AskForCopy | Self::LateAskForCopy => Trigger::Request(share_copy(ONE, None), world::requester(ADA)),
             Self::ApproveCopy => answer(&asked_for_copy(), Action::Approve, BEA),
+            Self::ApproveCopyToo => answer(&asked_for_copy(), Action::Approve, CLEO),
             Self::RejectCopy => answer(&asked_for_copy(), Action::Reject, CLEO),
-            Self::CarryOnCopy => Trigger::Due(RecordName::Decision(asked_for_copy().name.decision())),
-            Self::TickOfApproved => Trigger::Due(RecordName::Copy(approved_and_waiting().name)),
+            Self::LapseOfCopy => Trigger::Due(RecordName::Ask(asked_for_copy().name)),
+            Self::CarryOnCopy | Self::LateCarryOnCopy => {
+                Trigger::Due(RecordName::Decision(asked_for_copy().name.decision()))
+            }
+            Self::TickOfApproved | Self::LateTickOfApproved | Self::LastTickOfApproved => {
+                Trigger::Due(RecordName::Copy(approved_and_waiting().name))
+            }
             Self::Lapse | Self::EarlyLapse => Trigger::Due(RecordName::Ask(asked().name)),
             Self::CarryOn | Self::LateCarryOn => Trigger::Due(RecordName::Decision(asked().name.decision())),
         }
@@ -361,12 +419,12 @@ impl Kind {
     /// overdue.
     fn not_before(self) -> u8 {
         match self {
-            Self::LateTick | Self::LateShareCopy => 1,
-            Self::Expire | Self::ExpireCopy | Self::Lapse => self.due(),
+            Self::LateTick | Self::LateTickOfApproved | Self::LateShareCopy => 1,
+            Self::Expire | Self::ExpireCopy | Self::Lapse | Self::LapseOfCopy => self.due(),
             Self::Repair | Self::RepairCopy => 3,
-            Self::LastTick => 4,
-            Self::LateCarryOn => LAST_HINT,
-            Self::LateAsk => 7,
+            Self::LastTick | Self::LastTickOfApproved => LAST_TICK,
+            Self::LateCarryOn | Self::LateCarryOnCopy => LAST_HINT,
+            Self::LateAsk | Self::LateAskForCopy => 7,
             _ => 0,
         }
     }
@@ -431,20 +489,27 @@ fn share_copy(targets: u8, until: Option<OffsetDateTime>) -> Box<Request> {
 }
 
 /// A share that needs an approval.
-fn guarded() -> Box<Request> {
-    request(Action::Share, |request| request.access = Access::Copy)
+fn guarded(until: Option<OffsetDateTime>) -> Box<Request> {
+    request(Action::Share, |request| (request.access, request.expires_at) = (Access::Copy, until))
 }
 
 /// The record of that, from the first place of the clock.
 pub fn asked() -> Ask {
-    let rules = vec!["guarded".to_owned()];
-    Ask::new(&guarded(), &world::requester(ADA), "first", rules, world::time_at(0))
+    ask(&guarded(None), "guarded")
+}
+
+/// The same of a share with the first expiry time.
+pub fn asked_until() -> Ask {
+    ask(&guarded(Some(world::first_end())), "guarded")
+}
+
+fn ask(request: &Request, rule: &str) -> Ask {
+    Ask::new(request, &world::requester(ADA), "first", vec![rule.to_owned()], world::time_at(0))
 }
 
 /// The record of a share that needs an approval and a copy, from the first place of the clock.
 pub fn asked_for_copy() -> Ask {
-    let rules = vec!["guarded-copies".to_owned()];
-    Ask::new(&share_copy(ONE, None), &world::requester(ADA), "first", rules, world::time_at(0))
+    ask(&share_copy(ONE, None), "guarded-copies")
 }
 
 fn answer(ask: &Ask, action: Action, who: &str) -> Trigger {

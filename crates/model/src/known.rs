@@ -63,6 +63,9 @@ impl Mend {
             // that again.
             Self::Share if scene.before.is_about_copies() => vec![vec![Kind::ShareCopy]],
             Self::Share if scene.before.is_about_both() => vec![vec![Kind::AskForCopy, Kind::ApproveCopy]],
+            Self::Share if scene.has(|kind| Kind::APPROVALS_UNTIL.contains(&kind)) => {
+                vec![vec![Kind::AskUntil, Kind::ApproveUntil]]
+            }
             Self::Share if scene.is_about(Before::is_about_approvals) => vec![vec![Kind::Ask, Kind::Approve]],
             Self::Share => Vec::new(),
         }
@@ -141,7 +144,7 @@ impl Exception {
 }
 
 /// What is known not to hold. If several explain the same, the first counts.
-pub static EXCEPTIONS: [Exception; 27] = [
+pub static EXCEPTIONS: [Exception; 29] = [
     Exception::at_end(
         1,
         "A rule with `onAvailable` whose invocation is killed after its launch permission, while a revoke or a reset deletes \
@@ -258,7 +261,8 @@ pub static EXCEPTIONS: [Exception; 27] = [
     )
     .mended_by(Mend::Share),
     Exception::at_end(20, "A share that is killed, and sent again only when it would end.", &UNRECORDED, |broken| {
-        broken.is_record_taken() && broken.gave_it(|actor, ended| actor.kind.gives() && is_too_late(ended))
+        let may_give = |kind: Kind| kind.gives() || kind.approves();
+        broken.is_record_taken() && broken.gave_it(|actor, ended| may_give(actor.kind) && is_too_late(ended))
     }),
     Exception::at_end(
         21,
@@ -323,7 +327,27 @@ pub static EXCEPTIONS: [Exception; 27] = [
         27,
         "An approval that is killed while a revoke deletes the record of the expiry, and another hint ends the approval.",
         &UNRECORDED,
-        |broken| broken.is_record_taken() && broken.gave_it(|actor, _| actor.kind.approves()),
+        |broken| {
+            let is_it = |actor: &Actor, ended: &Ended| actor.kind.approves() && !may_not_expire(ended);
+            broken.is_record_taken() && broken.gave_it(is_it)
+        },
+    )
+    .mended_by(Mend::TakeBack),
+    Exception::at_end(
+        28,
+        "A copy that AWS refuses to one and begins for another.",
+        &[NOBODY_WAITS, UNTOLD],
+        |broken| broken.is_begun_by_another(),
+    )
+    .mended_by(Mend::Share),
+    Exception::at_end(
+        29,
+        "An approved share that is killed after its launch permission, while a revoke or a reset deletes its record.",
+        &UNRECORDED,
+        |broken| {
+            let is_it = |actor: &Actor, ended: &Ended| actor.kind.approves() && may_not_expire(ended);
+            broken.is_record_taken() && broken.gave_it(is_it)
+        },
     )
     .mended_by(Mend::TakeBack),
 ];
@@ -447,12 +471,24 @@ impl BrokenAtEnd<'_> {
         if self.what == UNDONE {
             return self.is_lost(Ending::Overlooked);
         }
+        // This is another exception.
+        if self.end.kept.killed.refused != 0 {
+            return false;
+        }
         // A copy failed while its request still looked whether it was there, and its hint was told so.
         let Killed { begun, begun_again, .. } = self.end.kept.killed;
         let again = if begun == 0 && self.is_told(Status::Failed) { begun_again } else { 0 };
         let late = self.end.kept.given_up_late | again;
         let is_live = |slot: &usize| self.after().images[*slot].stands.now.is_live();
         (1..SLOTS).filter(is_live).all(|slot| late & 1 << slot != 0 || self.after().has_all(slot, ONE))
+    }
+
+    /// Whether AWS has refused to begin a copy for one invocation, and another has begun it.
+    fn is_begun_by_another(&self) -> bool {
+        let is_begun = |answer: &Answer| matches!(answer, Answer::Begun(_));
+        let others =
+            (0..).zip(self.end.answers).filter(|(place, _)| self.end.kept.killed.refused & !(1u8 << place) != 0);
+        others.into_iter().any(|(_, answers)| answers.to(|_| true).any(|(_, answer)| is_begun(answer)))
     }
 
     /// Whether nobody has access, and who asked knows that the share was given up, or refused by what has changed meanwhile.
@@ -489,6 +525,11 @@ fn is_too_late(ended: &Ended) -> bool {
     // "less than 5 minutes ahead" is what a malformed request says.
     let codes = [RefusalCode::ShareEnding, RefusalCode::MalformedRequest];
     ended.refusals.iter().any(|code| codes.contains(code))
+}
+
+/// Whether it was refused because its rule may not give an expiry to the share that is there.
+fn may_not_expire(ended: &Ended) -> bool {
+    ended.refusals.contains(&RefusalCode::ExpiryNotAllowed)
 }
 
 /// Whether something was undone for such a reason.

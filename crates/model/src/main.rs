@@ -24,8 +24,8 @@ use model::{
     scenes::Scene,
     search::Explored,
     sets::{
-        approvals, approvals_of_one_that_may_go, approved_copies, copies, copies_until, deregistrations, early,
-        expiries, few_copies, few_of_both, image_and_approvals, scenes,
+        approvals, approvals_of_one_that_may_go, approvals_until, approved_copies, copies, copies_until,
+        deregistrations, early, expiries, few_copies, few_of_both, image_and_approvals, scenes,
     },
 };
 
@@ -60,6 +60,7 @@ enum About {
     ImageAndApprovals,
     CopiesUntil,
     FewOfBoth,
+    ApprovalsUntil,
 }
 
 impl About {
@@ -73,6 +74,7 @@ impl About {
             Self::Copies => copies(size).collect(),
             Self::CopiesUntil => copies_until(size).collect(),
             Self::FewOfBoth => few_of_both(size).collect(),
+            Self::ApprovalsUntil => approvals_until(size).collect(),
             Self::ImageAndApprovals => image_and_approvals(size).collect(),
             Self::ApprovedCopies => approved_copies(size).collect(),
             Self::Approvals => approvals(size).collect(),
@@ -83,7 +85,7 @@ impl About {
 
 /// What the invocations are about, how many run at once, what may go wrong, and the exceptions of docs/reliability.md that are
 /// found: no others may be, and each of these must.
-const PARTS: [(About, usize, Limits, &[u8]); 51] = [
+const PARTS: [(About, usize, Limits, &[u8]); 66] = [
     (About::TheImage, 1, Limits { crashes: 2, faults: 2, lag: Lag::EC2_AND_KMS, ..QUIET }, &[]),
     (About::TheImage, 2, LATE, &[]),
     (About::TheImage, 2, Limits { crashes: 1, ..QUIET }, &[1, 20]),
@@ -109,8 +111,13 @@ const PARTS: [(About, usize, Limits, &[u8]); 51] = [
     (About::Copies, 1, Limits { crashes: 1, reads: 2, ..SIMPLE }, &[8, 17]),
     (About::Approvals, 1, Limits { crashes: 1, reads: 2, ..QUIET }, &[8]),
     (About::Approvals, 2, Limits { reads: 1, ..SIMPLE }, &[26]),
-    (About::ApprovedCopies, 1, Limits { crashes: 1, faults: 1, events: 1, ..SIMPLE }, &[8]),
-    (About::ApprovedCopies, 2, Limits { crashes: 1, ..SIMPLE }, &[6, 8, 21]),
+    (
+        About::ApprovedCopies,
+        1,
+        Limits { crashes: 1, faults: 1, events: 1, lag: Lag::EC2_AND_KMS, ..SIMPLE },
+        &[4, 8, 11, 12, 13, 22],
+    ),
+    (About::ApprovedCopies, 2, Limits { crashes: 1, ..SIMPLE }, &[3, 6, 8, 10, 15, 21, 26]),
     (About::Copies, 2, Limits { reads: 1, ..SIMPLE }, &[3, 5, 10, 15, 17, 19, 26]),
     (About::FewCopies, 3, SIMPLE, &[3, 5, 26]),
     (About::Expiries, 3, Limits { crashes: 1, ..SIMPLE }, &[1, 20]),
@@ -140,6 +147,21 @@ const PARTS: [(About, usize, Limits, &[u8]); 51] = [
     (About::CopiesUntil, 2, Limits { lag: SCHEDULER, ..SIMPLE }, &[3, 24, 25]),
     (About::Approvals, 2, Limits { lag: SCHEDULER, ..SIMPLE }, &[26]),
     (About::ImageAndApprovals, 2, Limits { lag: SCHEDULER, ..SIMPLE }, &[24, 25]),
+    (About::Copies, 2, Limits { faults: 1, ..SIMPLE }, &[3, 5, 6, 8, 10, 15, 20, 26, 28]),
+    (About::CopiesUntil, 2, Limits { faults: 1, ..SIMPLE }, &[1, 3, 6, 15, 20, 28]),
+    (About::ApprovedCopies, 2, Limits { is_one_by_one: true, ..LATE }, &[3, 7, 10, 26]),
+    (About::ApprovedCopies, 2, Limits { events: 1, ..SIMPLE }, &[3, 4, 5, 10, 11, 12, 13, 26]),
+    (About::ApprovedCopies, 1, Limits { crashes: 1, reads: 2, ..SIMPLE }, &[8, 17]),
+    (About::ApprovedCopies, 2, Limits { reads: 1, ..SIMPLE }, &[3, 5, 10, 15, 17, 19, 26]),
+    (About::ApprovedCopies, 2, Limits { faults: 1, ..SIMPLE }, &[3, 6, 8, 10, 15, 23, 26, 28]),
+    (About::Approvals, 1, Limits { crashes: 1, faults: 1, events: 1, ..QUIET }, &[8]),
+    (About::Approvals, 2, Limits { events: 1, ..SIMPLE }, &[26]),
+    (About::ApprovalsUntil, 1, Limits { crashes: 1, faults: 1, events: 1, lag: Lag::EC2_AND_KMS, ..QUIET }, &[8]),
+    (About::ApprovalsUntil, 2, Limits { is_one_by_one: true, ..LATE }, &[]),
+    (About::ApprovalsUntil, 2, Limits { events: 1, ..SIMPLE }, &[]),
+    (About::ApprovalsUntil, 2, Limits { crashes: 1, ..SIMPLE }, &[8, 9, 20, 29]),
+    (About::ApprovalsUntil, 2, Limits { reads: 1, ..SIMPLE }, &[17, 18]),
+    (About::ApprovalsUntil, 2, Limits { faults: 1, ..SIMPLE }, &[8, 9, 20, 29]),
 ];
 
 /// The numbers of the parts to explore may be given; otherwise it explores all.

@@ -123,7 +123,8 @@ impl Scene {
         broken.rule(!is_given_unread, "access is given, and something was not read that it depends on");
         broken.rule(!after.is_harmed, "a grant was revoked that is another image's or nobody's");
         let is_more = given(after) > given(before) || after.live_copies() > before.live_copies();
-        broken.rule(!is_more || !taken.answers.began_withdrawn(), WITHDRAWN);
+        let may_be_withdrawn = !Kind::ALL.contains(&self.actors[taken.actor].kind);
+        broken.rule(!is_more || !may_be_withdrawn || !taken.answers.began_withdrawn(), WITHDRAWN);
         if self.before.is_about_both() {
             self.check_step_of_approved_copies(taken, (before, after), pools, &mut broken);
         } else if self.before.is_about_copies() {

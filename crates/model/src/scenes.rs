@@ -4,12 +4,15 @@ use std::iter;
 
 use sharing::{
     needs::CopyOrder,
-    records::{ApprovalAnswer, ApprovalDecision, Record},
+    records::{ApprovalAnswer, ApprovalDecision, Ask, Record},
 };
 
 use crate::{
-    kept::{Kept, Lagging, Shared},
-    kinds::{Actor, EXPIRING, Kind, approved_and_waiting, asked, asked_for_copy, waiting, waiting_until},
+    kept::{Event, Kept, Lagging, Shared},
+    kinds::{
+        Actor, EXPIRING, Kind, LAST_TICK, approved_and_waiting, asked, asked_for_copy, asked_until, waiting,
+        waiting_until,
+    },
     script::{Pools, Stands},
     world::{self, BUS, ONE, TWO},
 };
@@ -55,16 +58,28 @@ pub enum Before {
     Rejected,
     /// What was decided is carried out, and the decision is there.
     Decided,
+    /// A share that expires waits for approval.
+    AskedUntil,
+    /// It is approved, and the approval is not carried out.
+    ApprovedUntil,
     /// Nobody has asked for a copy that needs an approval.
     NoCopyAsked,
     /// Somebody has, and waits for the approval.
     CopyAsked,
     /// It is approved, and the approval is not carried out.
     CopyApproved,
+    /// It is rejected, and both records are there.
+    CopyRejected,
+    /// It is approved and waits for its copy, which is pending, and the decision is there.
+    CopyDecided,
     /// It is approved and waits for its copy, which is pending.
     ApprovedWaits,
     /// The same if the copy is available.
     ApprovedCopied,
+    /// The same after a hint has made the share.
+    ApprovedGiven,
+    /// The same if the copy has failed.
+    ApprovedFailed,
 }
 
 impl Before {
@@ -85,9 +100,21 @@ impl Before {
     /// Every one of an approval.
     pub const APPROVALS: [Self; 5] = [Self::NotAsked, Self::Asked, Self::Approved, Self::Rejected, Self::Decided];
 
+    /// Every one of an approval of a share that expires.
+    pub const APPROVALS_UNTIL: [Self; 3] = [Self::NotAsked, Self::AskedUntil, Self::ApprovedUntil];
+
     /// Every one of a copy that needs an approval.
-    pub const APPROVED_COPIES: [Self; 5] =
-        [Self::NoCopyAsked, Self::CopyAsked, Self::CopyApproved, Self::ApprovedWaits, Self::ApprovedCopied];
+    pub const APPROVED_COPIES: [Self; 9] = [
+        Self::NoCopyAsked,
+        Self::CopyAsked,
+        Self::CopyApproved,
+        Self::CopyRejected,
+        Self::CopyDecided,
+        Self::ApprovedWaits,
+        Self::ApprovedCopied,
+        Self::ApprovedGiven,
+        Self::ApprovedFailed,
+    ];
 
     pub(crate) fn is_about_the_image(self) -> bool {
         Self::ALL.contains(&self)
@@ -98,7 +125,24 @@ impl Before {
     }
 
     pub(crate) fn is_about_approvals(self) -> bool {
-        Self::APPROVALS.contains(&self)
+        Self::APPROVALS.contains(&self) || Self::APPROVALS_UNTIL.contains(&self)
+    }
+
+    /// Whether an ask waits, or is decided and not carried out.
+    pub(crate) fn has_ask(self) -> bool {
+        let has_decision = self.is_approved() || matches!(self, Self::Rejected | Self::CopyRejected);
+        has_decision || matches!(self, Self::Asked | Self::AskedUntil | Self::CopyAsked)
+    }
+
+    /// Whether an ask is approved, and the approval is not carried out.
+    pub(crate) fn is_approved(self) -> bool {
+        matches!(self, Self::Approved | Self::ApprovedUntil | Self::CopyApproved)
+    }
+
+    /// Whether a share that was approved waits for its copy.
+    pub(crate) fn is_approved_and_waits(self) -> bool {
+        use Before::{ApprovedCopied, ApprovedFailed, ApprovedGiven, ApprovedWaits, CopyDecided};
+        matches!(self, ApprovedCopied | ApprovedFailed | ApprovedGiven | ApprovedWaits | CopyDecided)
     }
 
     /// Whether a share is there, or waits, that expires.
@@ -185,36 +229,39 @@ impl Scene {
             kept = kept.with_record(&Record::Expiry(world::first_record(0)), pools);
             kept.images[0].must_expire = [ONE; 3];
         }
-        if !self.is_about(Before::is_about_approvals) || self.was(Before::NotAsked) {
-            return kept;
-        }
-        if !self.was(Before::Decided) {
-            kept = kept.with_record(&Record::Ask(Box::new(asked())), pools);
+        let is_until = self.was(Before::AskedUntil) || self.was(Before::ApprovedUntil);
+        self.with_asks(kept, &if is_until { asked_until() } else { asked() }, pools)
+    }
+
+    /// The same with the records of this ask and of what was decided about it.
+    fn with_asks(&self, mut kept: Kept, ask: &Ask, pools: &Pools) -> Kept {
+        if self.is_about(Before::has_ask) {
+            kept = kept.with_record(&Record::Ask(Box::new(ask.clone())), pools);
         }
         let by = world::requester(world::BEA);
-        let is_rejected = self.was(Before::Rejected);
-        let answer = if is_rejected { ApprovalAnswer::Rejected { by } } else { ApprovalAnswer::Approved { by } };
-        let decision = ApprovalDecision::new(&asked(), answer, "earlier", None, world::time_at(0));
-        if self.was(Before::Asked) { kept } else { kept.with_record(&Record::Decision(Box::new(decision)), pools) }
+        let is_rejected = self.was(Before::Rejected) || self.was(Before::CopyRejected);
+        let is_approved =
+            self.is_about(Before::is_approved) || self.was(Before::Decided) || self.was(Before::CopyDecided);
+        let answer = match (is_rejected, is_approved) {
+            (true, _) => ApprovalAnswer::Rejected { by },
+            (_, true) => ApprovalAnswer::Approved { by },
+            _ => return kept,
+        };
+        let decision = ApprovalDecision::new(ask, answer, "earlier", None, world::time_at(0));
+        kept.with_record(&Record::Decision(Box::new(decision)), pools)
     }
 
     fn copies_before(&self, pools: &Pools) -> Kept {
-        let mut kept = Kept::default();
+        let mut kept = self.with_asks(Kept::default(), &asked_for_copy(), pools);
         let (targets, stands) = match self.before {
             Before::Waits | Before::WaitsUntil => (ONE, Stands::Pending),
             Before::BothWait => (ONE | TWO, Stands::Pending),
             Before::Copied | Before::Given | Before::OtherGiven => (ONE, Stands::Available),
             Before::CopiedUntil | Before::GivenUntil | Before::CopyUntil => (ONE, Stands::Available),
             Before::Failed => (ONE, Stands::Failed),
-            Before::ApprovedWaits => (ONE, Stands::Pending),
-            Before::ApprovedCopied => (ONE, Stands::Available),
-            Before::CopyAsked => return kept.with_record(&Record::Ask(Box::new(asked_for_copy())), pools),
-            Before::CopyApproved => {
-                let by = ApprovalAnswer::Approved { by: world::requester(world::BEA) };
-                let decision = ApprovalDecision::new(&asked_for_copy(), by, "earlier", None, world::time_at(0));
-                let kept = kept.with_record(&Record::Ask(Box::new(asked_for_copy())), pools);
-                return kept.with_record(&Record::Decision(Box::new(decision)), pools);
-            }
+            Before::ApprovedWaits | Before::CopyDecided => (ONE, Stands::Pending),
+            Before::ApprovedCopied | Before::ApprovedGiven => (ONE, Stands::Available),
+            Before::ApprovedFailed => (ONE, Stands::Failed),
             _ => return kept,
         };
         let order = CopyOrder {
@@ -229,7 +276,7 @@ impl Scene {
         let expires = matches!(self.before, Before::GivenUntil | Before::CopyUntil);
         let shared = match self.before {
             Before::OtherGiven => TWO,
-            Before::Given => ONE,
+            Before::Given | Before::ApprovedGiven => ONE,
             _ if expires => ONE,
             _ => 0,
         };
@@ -257,22 +304,42 @@ impl Scene {
 
     /// The place of the clock after this one, if the scene has one.
     pub fn place_after(&self, place: u8) -> Option<u8> {
-        // Only the last ones differ for an approval, and only those before them for an expiry.
-        let is_about_approvals = self.is_about(Before::is_about_approvals);
-        let differs = |place: &u8| !is_about_approvals || if *place < 4 { self.has_expiries() } else { *place > 4 };
+        // Only the last ones differ for an approval, only those before them for a copy, and only the first ones for an expiry.
+        let (about_approvals, about_both) = (Before::is_about_approvals, Before::is_about_both);
+        let differs = |place: &u8| match *place {
+            EXPIRING | 3 if self.is_about(about_both) => self.has_expiries(),
+            1..LAST_TICK if self.is_about(about_approvals) => self.has_expiries(),
+            LAST_TICK => !self.is_about(about_approvals),
+            _ => true,
+        };
         (place + 1..=self.last_time).find(differs)
     }
 
     /// Whether this invocation, if it was killed, is sent again before much time passes. Hints of a decision come for a day.
     pub fn is_sent_again_soon(&self, actor: usize) -> bool {
-        let is_of_image = Kind::ALL.contains(&self.actors[actor].kind);
+        let kind = self.actors[actor].kind;
+        if self.is_about(Before::is_about_both) {
+            return !kind.is_hint() && !kind.takes_away();
+        }
+        let is_of_image = Kind::ALL.contains(&kind);
         self.is_about(Before::is_about_approvals) && !(is_of_image && self.is_about(Before::is_about_the_image))
+    }
+
+    /// Whether time may pass until this place of the clock while this invocation, which is sent again soon, was not yet. A
+    /// share that expires may end before its next hint.
+    pub fn may_wait_until(&self, place: u8, actor: usize) -> bool {
+        place < LAST_TICK && self.actors[actor].kind.is_until()
+    }
+
+    /// Whether this event may come to pass.
+    pub fn may_happen(&self, event: Event) -> bool {
+        event != Event::SourceGone || self.is_about(Before::is_about_copies) || self.is_about(Before::is_about_both)
     }
 
     /// Whether this invocation carries out a decision from the first place of the clock.
     pub fn carries_on(&self, actor: usize) -> bool {
         let kind = self.actors[actor].kind;
-        kind.approves() && (kind.carries_on() || self.was(Before::Approved))
+        kind.approves() && (kind.carries_on() || self.is_about(Before::is_approved))
     }
 
     /// Whether no other invocation disturbs.

@@ -59,6 +59,14 @@ pub fn approved_copies(size: usize) -> impl Iterator<Item = Scene> {
     all(size, &Kind::APPROVED_COPIES, &Before::APPROVED_COPIES)
 }
 
+/// Where at least one is about an approval of a share that expires, and the others about that or about the image.
+pub fn approvals_until(size: usize) -> impl Iterator<Item = Scene> {
+    let kinds = [&Kind::ALL[..], &Kind::APPROVALS_UNTIL].concat();
+    let mut sets = sets(size, &kinds);
+    sets.retain(|set| set.iter().any(|kind| Kind::APPROVALS_UNTIL.contains(kind)));
+    from_both(sets, [&Before::ALL, &Before::APPROVALS_UNTIL])
+}
+
 /// The same where some are about the image and some about approvals, from every state of both.
 pub fn image_and_approvals(size: usize) -> impl Iterator<Item = Scene> {
     crossed(size, [&Kind::ALL, &Kind::APPROVALS], [&Before::ALL, &Before::APPROVALS])
@@ -80,6 +88,11 @@ fn crossed(
     let mut sets = sets(size, &kinds);
     let is_of_one = |kind: &Kind| one.contains(kind);
     sets.retain(|set| size == 1 || set.iter().any(is_of_one) && !set.iter().all(is_of_one));
+    from_both(sets, [before, beside])
+}
+
+/// The scenes of these sets, from every state of two families.
+fn from_both(sets: Vec<Vec<Kind>>, [before, beside]: [&'static [Before]; 2]) -> impl Iterator<Item = Scene> {
     let states = before.iter().flat_map(|before| beside.iter().map(move |beside| (*before, *beside)));
     let scene = |kinds: &[Kind], (before, beside)| Scene::new(kinds, before).beside(beside);
     sets.into_iter().flat_map(move |kinds| states.clone().map(move |states| scene(&kinds, states)))

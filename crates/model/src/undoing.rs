@@ -48,13 +48,16 @@ fn ending(kind: Kind, taken: &Taken<'_>, is_overlooked: bool) -> Ending {
     let seen = taken.answers.last_seen();
     let is_available = seen.is_some_and(|seen| seen.iter().any(|(stands, _)| *stands == Stands::Available));
     let mut permissions = taken.answers.to(|call| matches!(call, Call::Launch(_))).map(|(_, answer)| answer);
+    let is_failed =
+        |(call, answer): (&Call, &Answer)| call.is_write() && matches!(answer, Answer::Failed | Answer::Lost);
+    let has_failed = taken.answers.to(|_| true).any(is_failed);
     match kind {
         kind if kind.takes_away() => Ending::Taken,
-        kind if kind.gives() => Ending::Replaced,
+        kind if kind.gives() || kind.approves() => Ending::Replaced,
         _ if permissions.any(|seen| matches!(seen, Answer::Targets(seen) if seen & ONE != 0)) => Ending::FoundNothing,
         _ if is_overlooked => Ending::Overlooked,
         _ if taken.unread.lacks_a_second_look() => Ending::Unread,
-        _ if is_available && !taken.unread.lacks_something() => Ending::Refused,
+        _ if is_available && !taken.unread.lacks_something() && !has_failed => Ending::Refused,
         _ => Ending::GivenUp,
     }
 }

@@ -160,7 +160,7 @@ pub struct Allowlists {
 }
 
 impl Allowlists {
-    /// As it is; or after nobody may have copies any more.
+    /// As it is; or after nobody may have copies any more, or what needs an approval.
     pub fn get(&self, is_withdrawn: bool) -> &Allowlist {
         if is_withdrawn { &self.withdrawn } else { &self.now }
     }
@@ -170,8 +170,9 @@ impl Allowlists {
 pub fn allowlists() -> Allowlists {
     let now = Allowlist::parse(ALLOWLIST).unwrap();
     let mut withdrawn = now.clone();
-    let is_about_copies = |rule: &&mut Rule| rule.copies.is_some() || rule.name == "copies-by-themselves";
-    for rule in withdrawn.rules.iter_mut().filter(is_about_copies) {
+    let is_withdrawn =
+        |rule: &&mut Rule| rule.copies.is_some() || rule.name == "copies-by-themselves" || !rule.approvers.is_empty();
+    for rule in withdrawn.rules.iter_mut().filter(is_withdrawn) {
         rule.actions.retain(|action| *action != sharing::request::Action::Share);
     }
     Allowlists { now, withdrawn }

@@ -49,10 +49,7 @@ impl Scene {
         pools: &Pools,
         broken: &mut Broken,
     ) {
-        if self.actors[taken.actor].kind.approves() {
-            let was_given = before.is_taken && before.given & self.requests_of(taken.answers, pools) != 0;
-            broken.rule(!was_given || !gives(before, after), GIVEN_AGAIN);
-        }
+        self.check_given_once(taken, (before, after), pools, broken);
         let is_gift = matches!(step, Step::AddLaunchPermissions { .. } | Step::CreateGrant { .. });
         if self.is_alone() && is_gift && !self.has(Kind::gives) {
             broken.rule(has_decision(after, pools), UNDECIDED);
@@ -62,34 +59,52 @@ impl Scene {
         broken.rule(!is_gift || has_decided || self.actors[taken.actor].kind.gives(), UNDECIDED);
     }
 
+    /// What was approved once is given once.
+    pub(super) fn check_given_once(
+        &self,
+        taken: Taken<'_>,
+        (before, after): (&Kept, &Kept),
+        pools: &Pools,
+        broken: &mut Broken,
+    ) {
+        if self.actors[taken.actor].kind.approves() {
+            let was_given = before.is_taken && before.given & self.requests_of(taken.answers, pools) != 0;
+            broken.rule(!was_given || !gives(before, after), GIVEN_AGAIN);
+        }
+    }
+
     /// What must hold of approvals when everything has ended and the hints have come.
     pub(super) fn check_end_of_approvals(&self, end: &End<'_>, pools: &Pools, broken: &mut Broken) {
         let kept = &end.aftermath.kept;
         broken.rule(!has_decision(kept, pools), DECISION_LEFT);
+        self.check_decided_once(end, pools, broken);
         let told: Vec<_> = end.told().collect();
-        let says = |told: &Told, code| told.refusals.contains(&code);
-        let is_made = |told: &&&Told| told.result == Status::Completed;
-        let is_ended =
-            |told: &&&Told| says(told, RefusalCode::ApprovalRejected) || says(told, RefusalCode::ApprovalLapsed);
+        let is_given = kept.images[0].launch.now & ONE != 0;
+        let has_one_ask = !self.has(Kind::asks) && !self.was(Before::Decided);
+        let is_given_otherwise = self.was(Before::Shared) || self.was(Before::SharedUntil) || self.has(Kind::gives);
+        let ended = told.iter().filter(|told| is_given_up(told));
+        let ended = ended.fold(0, |bits, told| bits | self.bit_of(&told.request_id));
+        let is_rejected = if has_one_ask { ended != 0 } else { ended & end.kept.given != 0 };
+        broken.rule(is_given_otherwise || !is_rejected || !is_given, GIVEN_THOUGH_REJECTED);
+        let is_gone = kept.images[0].stands.now == Stands::Gone;
+        let is_made = |told: &&Told| told.result == Status::Completed;
+        if !is_gone && !self.may_end(end.ended) && told.iter().any(is_made) {
+            broken.rule(kept.has_all(0, ONE), MISSING_OF_APPROVED);
+        }
+        broken.rule(self.asks_lost(end) == 0, ASK_LOST);
+    }
+
+    /// Each ask was decided once, and carried out once, when everything has ended.
+    pub(super) fn check_decided_once(&self, end: &End<'_>, pools: &Pools, broken: &mut Broken) {
+        let is_made = |told: &Told| matches!(told.result, Status::Accepted | Status::Completed);
         let is_same = |one: &Told, other: &Told| one.request_id == other.request_id && one.refusals == other.refusals;
-        let decided: Vec<_> = told.iter().filter(|told| is_made(told) || is_ended(told)).collect();
+        let decided: Vec<_> = end.told().filter(|told| is_made(told) || is_given_up(told)).collect();
         let is_one = decided
             .iter()
             .all(|one| decided.iter().all(|other| one.request_id != other.request_id || is_same(one, other)));
         broken.rule(is_one, DECIDED_TWICE);
-        let is_given = kept.images[0].launch.now & ONE != 0;
-        let has_one_ask = !self.has(Kind::asks) && !self.was(Before::Decided);
-        let is_given_otherwise = self.was(Before::Shared) || self.was(Before::SharedUntil) || self.has(Kind::gives);
-        let ended = told.iter().filter(is_ended).fold(0, |bits, told| bits | self.bit_of(&told.request_id));
-        let is_rejected = if has_one_ask { ended != 0 } else { ended & end.kept.given != 0 };
-        broken.rule(is_given_otherwise || !is_rejected || !is_given, GIVEN_THOUGH_REJECTED);
-        let is_gone = kept.images[0].stands.now == Stands::Gone;
-        if !is_gone && !self.may_end(end.ended) && told.iter().any(|it| is_made(&it)) {
-            broken.rule(kept.has_all(0, ONE), MISSING_OF_APPROVED);
-        }
         let is_again = end.kept.is_taken && end.kept.given & self.asking(end.kept, pools) != 0;
-        broken.rule(!is_again || !gives(end.kept, kept), GIVEN_AGAIN);
-        broken.rule(self.asks_lost(end) == 0, ASK_LOST);
+        broken.rule(!is_again || !gives(end.kept, &end.aftermath.kept), GIVEN_AGAIN);
     }
 }
 
@@ -101,11 +116,18 @@ impl Scene {
 
     /// The requests that wait for an approval no longer, and of which nothing was told.
     pub fn asks_lost(&self, end: &End<'_>) -> u8 {
-        let was_asked = self.was(Before::Asked) || self.was(Before::Approved) || self.was(Before::Rejected);
-        let first = if was_asked { self.bit_of(FIRST) } else { 0 };
-        let asked = first | self.accepted(end.ended, Kind::asks);
+        let first = if self.is_about(Before::has_ask) { self.bit_of(FIRST) } else { 0 };
+        // One that asks for a copy may also be accepted because the share waits for that already.
+        let is_about_both = self.is_about(Before::is_about_both);
+        let asked = first | if is_about_both { 0 } else { self.accepted(end.ended, Kind::asks) };
         asked & !self.asking(&end.aftermath.kept, end.pools) & !end.told_of(self).any
     }
+}
+
+/// Whether it tells that an ask was rejected or has lapsed.
+pub(super) fn is_given_up(told: &Told) -> bool {
+    let codes = [RefusalCode::ApprovalRejected, RefusalCode::ApprovalLapsed];
+    told.refusals.iter().any(|code| codes.contains(code))
 }
 
 /// Whether there is a decision about an ask.

@@ -1,10 +1,10 @@
 //! Owns what must hold of copies that need an approval.
 
-use sharing::outcome::RefusalCode;
+use sharing::outcome::Status;
 
 use super::{
     Broken, End, Taken,
-    approvals::{DECISION_LEFT, UNDECIDED, has_decision, is_approval},
+    approvals::{ASK_LOST, DECISION_LEFT, GIVEN_THOUGH_REJECTED, UNDECIDED, has_decision, is_approval, is_given_up},
     copies::{GIVEN, NOT_ASKED_FOR, RECORD_LEFT, UNTOLD, has_waiting},
 };
 use crate::{
@@ -28,6 +28,7 @@ impl Scene {
         pools: &Pools,
         broken: &mut Broken,
     ) {
+        self.check_given_once(taken, (before, after), pools, broken);
         let (is_begun, has_record) = broken.check_copies(taken, (before, after), pools);
         // To a hint, the record of the share says that it was approved. It was written by somebody who had the decision.
         let is_hint = self.actors[taken.actor].kind.is_hint() && has_record;
@@ -49,17 +50,38 @@ impl Scene {
         broken.rule(!has_waiting(kept, pools), RECORD_LEFT);
         broken.rule(!has_decision(kept, pools), DECISION_LEFT);
         let is_given = (1..SLOTS).any(|slot| kept.images[slot].launch.now & ONE != 0);
-        let is_rejected = end.told().any(|told| told.refusals.contains(&RefusalCode::ApprovalRejected));
-        let was_approved = matches!(self.before, Before::CopyApproved | Before::ApprovedWaits | Before::ApprovedCopied);
-        let may_be_given = was_approved || self.has(|kind| kind == Kind::ApproveCopy);
+        let told: Vec<_> = end.told().collect();
+        let is_rejected = told.iter().any(|told| is_given_up(told));
+        let was_approved = self.before.is_approved() || self.before.is_approved_and_waits();
+        let may_be_given = was_approved || self.has(|kind| kind.approves() && !kind.carries_on());
         broken.rule(!is_given || may_be_given, "something is given, and nobody has approved it");
-        broken.rule(!is_rejected || !is_given || self.has(Kind::asks), "something is given that was rejected");
+        broken.rule(!is_rejected || !is_given || self.has(Kind::asks), GIVEN_THOUGH_REJECTED);
         let taken = self.complete(end.ended, Kind::takes_away);
-        let is_crossed = self.has(|kind| matches!(kind, Kind::AskForCopy | Kind::ApproveCopy | Kind::CarryOnCopy));
+        let is_crossed = self.has(|kind| kind.asks() || kind.approves());
         let is_complete = !taken.is_empty() && taken.iter().all(|it| *it);
-        let is_taken = is_complete && !is_crossed && self.before != Before::CopyApproved;
+        let is_taken = is_complete && !is_crossed && !self.before.is_approved();
         broken.rule(!is_taken || (1..SLOTS).all(|slot| kept.has_nothing(slot, ONE)), GIVEN);
-        broken.rule(self.approved_untold(end) == 0, UNTOLD);
+        self.check_decided_once(end, pools, broken);
+        let untold = self.approved_untold(end);
+        let waits = self.before.is_approved_and_waits() || has_waiting(end.kept, pools) || !end.kept.endings.is_empty();
+        self.check_end_of_waiting(end, (waits, untold), broken);
+        broken.rule(untold == 0, UNTOLD);
+        broken.rule(self.asks_lost(end) == 0, ASK_LOST);
+    }
+
+    /// The requests that wait no longer for an approval, or wait for a copy.
+    pub fn approved_waiting(&self, end: &End<'_>) -> u8 {
+        let first = if self.before == Before::NoCopyAsked { 0 } else { self.bit_of(FIRST) };
+        let mut waiting = first | self.accepted(end.ended, Kind::asks);
+        // A share that is approved may rely on the record of another one.
+        let approvals = self.actors.iter().zip(end.ended).filter(|(actor, _)| actor.kind.approves());
+        for (ended, other) in approvals.filter_map(|(_, ended)| Some((ended, ended.relies_on.as_ref()?))) {
+            let accepted = ended.told.iter().filter(|told| told.result == Status::Accepted);
+            for told in accepted {
+                waiting = waiting & !self.bit_of(&told.request_id) | self.bit_of(other);
+            }
+        }
+        waiting & !self.asking(&end.aftermath.kept, end.pools)
     }
 
     /// The requests that wait no longer for an approval or a copy, that were not made, and of which nothing was told.
@@ -70,9 +92,7 @@ impl Scene {
         if is_made || is_gone || self.has(Kind::takes_away) {
             return 0;
         }
-        let first = if self.before == Before::NoCopyAsked { 0 } else { self.bit_of(FIRST) };
-        let waited = first | self.accepted(end.ended, Kind::asks);
         let told = end.told_of(self);
-        waited & !self.asking(kept, end.pools) & !told.bad & !told.undone
+        self.approved_waiting(end) & !told.bad & !told.undone
     }
 }

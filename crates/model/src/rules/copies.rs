@@ -71,8 +71,9 @@ impl Scene {
         broken: &mut Broken,
     ) {
         let (is_begun, _) = broken.check_copies(taken, (before, after), pools);
-        // A request that finds a record whose time is over deletes it and writes its own.
-        let may_be_deleted = after.clock > 0 || self.has(|kind| !kind.gives());
+        // A request that finds a record whose time is over deletes it and writes its own. One to which AWS refuses the copy
+        // deletes its record. The other one looks at its record again, and writes it anew.
+        let may_be_deleted = after.clock > 0 || after.killed.refused != 0 || self.has(|kind| !kind.gives());
         broken.rule(!is_begun || may_be_deleted || has_waiting(after, pools), NOTHING_WAITS);
         let other = after.images.iter().any(|image| (image.launch.now | image.copy.now) & TWO != 0);
         broken.rule(matches!(self.before, Before::BothWait | Before::OtherGiven) || !other, NOT_ASKED_FOR);
@@ -92,29 +93,41 @@ impl Scene {
         let is_ended = is_expired && matches!(self.before, Before::GivenUntil | Before::CopyUntil);
         let has_nothing = kept.has_nothing(1, ONE) && !has_expiry(1, kept, pools);
         broken.rule(!is_ended || has_nothing, "an expiry is complete, and something is left");
-        let is_undone = end.is_undone();
-        let is_given = |target| (1..SLOTS).any(|slot| kept.has_all(slot, target));
-        let is_gone = kept.images.iter().any(|image| image.stands.now == Stands::Gone);
         let waits = self.is_made(ended) || self.waiting(end) != 0;
-        let is_due = waits && !self.may_end(ended) && !is_given(ONE);
+        self.check_end_of_waiting(end, (waits, self.untold(end)), broken);
+        if self.before == Before::BothWait && !self.has(|kind| kind == Kind::ResetCopy) {
+            let told = end.told_of(self);
+            let is_gone = kept.images.iter().any(|image| image.stands.now == Stands::Gone);
+            let may_be_missing = is_gone || self.bit_of(FIRST) & (told.bad | told.undone) != 0;
+            let is_given = (1..SLOTS).any(|slot| kept.has_all(slot, TWO));
+            broken.rule(is_given || may_be_missing, OTHER_UNTOLD);
+        }
+    }
+
+    /// What must hold when everything has ended of shares that wait for a copy: whether there are some, and those that were not
+    /// made and of which nothing was told.
+    pub(super) fn check_end_of_waiting(&self, end: &End<'_>, (waits, untold): (bool, u8), broken: &mut Broken) {
+        let kept = &end.aftermath.kept;
+        let is_undone = end.is_undone();
+        let is_given = (1..SLOTS).any(|slot| kept.has_all(slot, ONE));
+        let is_gone = kept.images.iter().any(|image| image.stands.now == Stands::Gone);
+        let is_due = waits && !self.may_end(end.ended) && !is_given;
         broken.rule(!is_due || !is_undone, UNDONE);
-        broken.rule(!is_due || is_undone || is_gone || self.untold(end) == 0, UNTOLD);
+        broken.rule(!is_due || is_undone || is_gone || untold == 0, UNTOLD);
         let is_live = kept.images.iter().any(|image| image.stands.now.is_live());
         let is_late = end.kept.clock > 0;
         let may_be_given_up = kept.is_withdrawn || is_gone || is_late || self.has(Kind::takes_away);
-        let is_known = is_given(ONE) || may_be_given_up || is_due && is_undone;
+        let is_known = is_given || may_be_given_up || is_due && is_undone;
         broken.rule(!is_live || is_known, NOBODY_WAITS);
-        if self.before == Before::BothWait && !self.has(|kind| kind == Kind::ResetCopy) {
-            let told = end.told_of(self);
-            let may_be_missing = is_gone || self.bit_of(FIRST) & (told.bad | told.undone) != 0;
-            broken.rule(is_given(TWO) || may_be_missing, OTHER_UNTOLD);
-        }
     }
 }
 
 impl Scene {
     /// The requests whose share with the target that requests are about waits for a copy.
     pub fn waiting(&self, end: &End<'_>) -> u8 {
+        if self.before.is_about_both() {
+            return self.approved_waiting(end);
+        }
         let first = if matches!(self.before, Before::NoCopy | Before::CopyUntil) { 0 } else { self.bit_of(FIRST) };
         first | self.accepted(end.ended, |kind| kind.gives() && kind != Kind::AvailableCopy)
     }

@@ -76,7 +76,7 @@ impl Scene {
 impl Scene {
     /// Whether a share is made that was approved, also by a hint while time passes.
     fn may_be_approved(&self) -> bool {
-        self.has(Kind::approves) || self.was(Before::Approved) && self.last_time > LAST_HINT
+        self.has(Kind::approves) || self.is_about(Before::is_approved) && self.last_time > LAST_HINT
     }
 
     /// Whether a share is taken away, or ends. One that was renewed in time outlives its first expiry, and the repair that

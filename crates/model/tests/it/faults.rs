@@ -256,7 +256,7 @@ const OF_APPROVED_COPIES: &[Fault] = {
         fault(ForBoth(Of::Launch), &[TickOfApproved], Before::ApprovedCopied, SIMPLE, NOT_ASKED_FOR),
         fault(LeavesOut(Of::WaitingDeleted), &[TickOfApproved], Before::ApprovedCopied, SIMPLE, RECORD_LEFT),
         fault(LeavesOut(Of::DecisionDeleted), &[ApproveCopy], Before::CopyAsked, SIMPLE, DECISION_LEFT),
-        fault(KeepsAsk, &[ApproveCopy, RejectCopy], Before::CopyAsked, SIMPLE, "something is given that was rejected"),
+        fault(KeepsAsk, &[ApproveCopy, RejectCopy], Before::CopyAsked, SIMPLE, GIVEN_THOUGH_REJECTED),
         fault(NoSecondLook, &[TickOfApproved, RevokeCopy], Before::ApprovedCopied, SIMPLE, GIVEN),
         fault(TellsNothing, &[RejectCopy], Before::CopyAsked, SIMPLE, UNTOLD),
         fault(TellsOfItself, &[RejectCopy], Before::CopyAsked, SIMPLE, UNTOLD),

@@ -111,6 +111,35 @@ fn one_request_goes_on_without_what_it_cannot_read_or_ends() {
 }
 
 #[test]
+fn an_approved_share_that_expires_leaves_nothing_without_a_record_unless_it_is_killed_while_it_is_revoked() {
+    let pairs = [Kind::Revoke, Kind::Expire, Kind::Available].map(|kind| [kind, Kind::ApproveUntil]);
+    let from = |before| move |kinds: [Kind; 2]| Scene::new(&kinds, before).beside(Before::AskedUntil);
+    let scenes = Before::ALL.into_iter().flat_map(|before| pairs.into_iter().map(from(before)));
+    assert_eq!(explore(scenes, SIMPLE, 1_000), BTreeSet::new());
+    let with_crash = Limits { crashes: 1, ..SIMPLE };
+    let killed = Scene::new(&[Kind::Revoke, Kind::CarryOnUntil], Before::SharedUntil).beside(Before::ApprovedUntil);
+    assert_eq!(explore([killed], with_crash, 1_000), BTreeSet::from([8, 9, 20, 29]));
+}
+
+#[test]
+fn an_ask_for_a_copy_ends_in_one_way_and_its_share_waits_or_is_made_once() {
+    let pairs = [
+        [Kind::ApproveCopyToo, Kind::ApproveCopy],
+        [Kind::ApproveCopy, Kind::LapseOfCopy],
+        [Kind::LateAskForCopy, Kind::CarryOnCopy],
+        [Kind::LastTickOfApproved, Kind::ResetCopy],
+    ];
+    let scenes = pairs.iter().flat_map(|kinds| Before::APPROVED_COPIES.map(|before| Scene::new(kinds, before)));
+    assert_eq!(explore(scenes, SIMPLE, 2_000), BTreeSet::from([26]));
+}
+
+#[test]
+fn a_copy_that_is_refused_to_a_hint_and_begun_for_its_request_is_what_docs_reliability_says() {
+    let scene = Scene::new(&[Kind::ShareCopy, Kind::Tick], Before::NoCopy);
+    assert_eq!(explore([scene], Limits { faults: 1, ..SIMPLE }, 100), BTreeSet::from([28]));
+}
+
+#[test]
 fn what_docs_reliability_says_of_a_share_that_is_killed_while_it_is_revoked_is_found() {
     let with_crash = Limits { crashes: 1, ..QUIET };
     let by_rule = Scene::new(&[Kind::Revoke, Kind::Available], Before::Unshared);
