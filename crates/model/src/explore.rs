@@ -1,4 +1,4 @@
-//! Owns [`Explorer`], what it knows of invocations and of what AWS keeps; and [`Run`], the steps that one scene may take next.
+//! Owns [`Explorer`], what it knows of invocations and of what AWS keeps; and `Run`, the steps that one scene may take next.
 
 use std::rc::Rc;
 
@@ -45,7 +45,7 @@ pub struct Limits {
     pub lag: Lag,
     /// Whether the reads that an invocation makes at the same time run one after the other, so that there are fewer states.
     pub is_one_by_one: bool,
-    /// Whether calls that don't affect each other come in one order only ([`reduced`](crate::reduced)).
+    /// Whether calls that don't affect each other come in one order only (`reduced.rs`).
     pub is_reduced: bool,
 }
 

@@ -144,9 +144,6 @@ impl Kind {
         Self::Repair,
     ];
 
-    /// Every kind that writes or deletes a record of an expiry.
-    pub const OF_EXPIRIES: [Self; 5] = [Self::ShareUntil, Self::Renew, Self::Revoke, Self::Expire, Self::Available];
-
     /// The kinds about the image that are explored of three invocations of which some are about approvals.
     pub const FEW_OF_THE_IMAGE: [Self; 4] = [Self::ShareUntil, Self::Revoke, Self::Expire, Self::Available];
 

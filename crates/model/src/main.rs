@@ -25,7 +25,7 @@ use model::{
     search::Explored,
     sets::{
         approvals, approvals_of_one_that_may_go, approvals_until, approved_copies, copies, copies_until,
-        deregistrations, early, expiries, few_copies, few_of_both, image_and_approvals, scenes,
+        deregistrations, early, few_copies, few_of_both, image_and_approvals, scenes,
     },
 };
 
@@ -50,7 +50,6 @@ const SCHEDULER: Lag = Lag { scheduler: true, ..Lag::NONE };
 enum About {
     TheImage,
     AnImageThatMayGo,
-    Expiries,
     Early,
     Copies,
     FewCopies,
@@ -68,7 +67,6 @@ impl About {
         match self {
             Self::TheImage => scenes(size).collect(),
             Self::AnImageThatMayGo => deregistrations(size).collect(),
-            Self::Expiries => expiries(size).collect(),
             Self::Early => early().collect(),
             Self::FewCopies => few_copies(size).collect(),
             Self::Copies => copies(size).collect(),
@@ -85,7 +83,7 @@ impl About {
 
 /// What the invocations are about, how many run at once, what may go wrong, and the exceptions of docs/reliability.md that are
 /// found: no others may be, and each of these must.
-const PARTS: [(About, usize, Limits, &[u8]); 66] = [
+const PARTS: [(About, usize, Limits, &[u8]); 63] = [
     (About::TheImage, 1, Limits { crashes: 2, faults: 2, lag: Lag::EC2_AND_KMS, ..QUIET }, &[]),
     (About::TheImage, 2, LATE, &[]),
     (About::TheImage, 2, Limits { crashes: 1, ..QUIET }, &[1, 20]),
@@ -119,8 +117,8 @@ const PARTS: [(About, usize, Limits, &[u8]); 66] = [
     ),
     (About::ApprovedCopies, 2, Limits { crashes: 1, ..SIMPLE }, &[3, 6, 8, 10, 15, 21, 26]),
     (About::Copies, 2, Limits { reads: 1, ..SIMPLE }, &[3, 5, 10, 15, 17, 19, 26]),
-    (About::FewCopies, 3, SIMPLE, &[3, 5, 26]),
-    (About::Expiries, 3, Limits { crashes: 1, ..SIMPLE }, &[1, 20]),
+    (About::FewCopies, 3, Limits { crashes: 1, ..REDUCED }, &[3, 5, 6, 15, 16, 21]),
+    (About::TheImage, 3, Limits { crashes: 1, ..REDUCED }, &[1, 20]),
     (About::ApprovalsOfAnImageThatMayGo, 1, Limits { crashes: 1, reads: 1, events: 1, ..QUIET }, &[8]),
     (About::ApprovalsOfAnImageThatMayGo, 2, Limits { events: 1, is_one_by_one: true, ..LATE }, &[]),
     (About::Early, 2, Limits { crashes: 1, ..QUIET }, &[8]),
@@ -136,11 +134,8 @@ const PARTS: [(About, usize, Limits, &[u8]); 66] = [
     (About::CopiesUntil, 2, Limits { crashes: 1, ..SIMPLE }, &[1, 3, 6, 8, 15, 20, 21]),
     (About::CopiesUntil, 2, Limits { events: 1, ..SIMPLE }, &[3, 4, 5, 10, 11, 12, 13, 14]),
     (About::CopiesUntil, 2, Limits { reads: 1, ..SIMPLE }, &[3, 15, 17, 18, 19]),
-    (About::FewOfBoth, 3, SIMPLE, &[]),
-    (About::Approvals, 3, Limits { crashes: 1, ..SIMPLE }, &[8, 9, 26]),
-    (About::FewCopies, 3, Limits { crashes: 1, ..REDUCED }, &[3, 5, 6, 15, 16, 21]),
-    (About::TheImage, 3, Limits { crashes: 1, ..REDUCED }, &[1, 20]),
     (About::FewOfBoth, 3, Limits { crashes: 1, ..REDUCED }, &[1, 8, 9, 20, 27]),
+    (About::Approvals, 3, Limits { crashes: 1, ..REDUCED }, &[8, 9, 26]),
     (About::TheImage, 1, Limits { crashes: 1, lag: SCHEDULER, ..QUIET }, &[]),
     (About::TheImage, 2, Limits { lag: SCHEDULER, ..SIMPLE }, &[24, 25]),
     (About::Copies, 2, Limits { lag: SCHEDULER, ..SIMPLE }, &[3, 5, 10, 24, 25, 26]),

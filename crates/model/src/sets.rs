@@ -15,11 +15,6 @@ pub fn deregistrations(size: usize) -> impl Iterator<Item = Scene> {
     scenes(size).map(|scene| Scene { may_go: true, ..scene })
 }
 
-/// The same of those that write or delete records of expiries, each at most once, where nothing is shared for good before.
-pub fn expiries(size: usize) -> impl Iterator<Item = Scene> {
-    all(size, &Kind::OF_EXPIRIES, &[Before::Unshared, Before::SharedUntil]).filter(Scene::is_of_different_kinds)
-}
-
 /// The same of those by which a copy is asked for, made, shared and taken back, each at most once.
 pub fn few_copies(size: usize) -> impl Iterator<Item = Scene> {
     all(size, &Kind::FEW_COPIES, &Before::COPIES).filter(Scene::is_of_different_kinds)
