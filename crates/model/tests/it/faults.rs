@@ -223,18 +223,21 @@ const OF_APPROVALS: &[Fault] = {
         fault(TellsNothing, &[LateAsk], Before::Asked, SIMPLE, ASK_LOST),
         fault(TellsNothing, &[Ask, Reject], Before::NotAsked, SIMPLE, ASK_LOST),
         fault(AsksNobody, &[Ask], Before::NotAsked, SIMPLE, UNDECIDED),
+        fault(OldAllowlist, &[CarryOn], Before::Approved, WITH_EVENT, WITHDRAWN),
         fault(NothingAgain, &[LateAsk, CarryOn], Before::Asked, SIMPLE, NOT_MENDED),
     ]
 };
 
-const OF_BOTH_FAMILIES: &[Fault] = &[fault(
-    Planted::NoSecondLookIfApproved,
-    &[Kind::Revoke, Kind::Approve],
-    Before::SharedUntil,
-    SIMPLE,
-    LAUNCH_UNRECORDED,
-)
-.beside(Before::Asked)];
+const OF_BOTH_FAMILIES: &[Fault] = {
+    use Kind::{Approve, ApproveUntil, Revoke};
+    use Planted::NoSecondLookIfApproved;
+    &[
+        fault(NoSecondLookIfApproved, &[Revoke, Approve], Before::SharedUntil, SIMPLE, LAUNCH_UNRECORDED)
+            .beside(Before::Asked),
+        fault(NoSecondLookIfApproved, &[Revoke, ApproveUntil], Before::Unshared, SIMPLE, LAUNCH_UNRECORDED)
+            .beside(Before::AskedUntil),
+    ]
+};
 
 const OF_APPROVED_COPIES: &[Fault] = {
     use Kind::{ApproveCopy, AskForCopy, RejectCopy, RevokeCopy, TickOfApproved};
@@ -258,6 +261,7 @@ const OF_APPROVED_COPIES: &[Fault] = {
         fault(LeavesOut(Of::DecisionDeleted), &[ApproveCopy], Before::CopyAsked, SIMPLE, DECISION_LEFT),
         fault(KeepsAsk, &[ApproveCopy, RejectCopy], Before::CopyAsked, SIMPLE, GIVEN_THOUGH_REJECTED),
         fault(NoSecondLook, &[TickOfApproved, RevokeCopy], Before::ApprovedCopied, SIMPLE, GIVEN),
+        fault(EndsAtOnce, &[TickOfApproved; 2], Before::ApprovedCopied, SIMPLE, UNDONE),
         fault(TellsNothing, &[RejectCopy], Before::CopyAsked, SIMPLE, UNTOLD),
         fault(TellsOfItself, &[RejectCopy], Before::CopyAsked, SIMPLE, UNTOLD),
     ]
