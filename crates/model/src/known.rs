@@ -13,7 +13,7 @@ use crate::{
     rules::{
         End, Taken,
         approvals::{ASK_LOST, DECIDED_TWICE, GIVEN_AGAIN, GIVEN_THOUGH_REJECTED, MISSING_OF_APPROVED},
-        copies::{GIVEN, NOBODY_WAITS, OTHER_UNTOLD, TWO_COPIES, UNDONE, UNTOLD},
+        copies::{GIVEN, MADE, NOBODY_WAITS, OTHER_UNTOLD, TWO_COPIES, UNDONE, UNTOLD},
         has_expiry,
         image::{MISSING, REMOVED_FIRST, UNRECORDED},
     },
@@ -269,8 +269,11 @@ pub static EXCEPTIONS: [Exception; 29] = [
         "A hint that is killed while it undoes a share.",
         &[UNTOLD, OTHER_UNTOLD, NOBODY_WAITS],
         |broken| {
-            let untold = broken.untold();
-            untold != 0 && untold & !broken.end.kept.killed.undoing == 0
+            let (untold, undoing) = (broken.untold(), broken.end.kept.killed.undoing);
+            // A request that has found the share meanwhile is complete.
+            let is_found = broken.is_made_meanwhile() && broken.end.is_lost_by(|why| why.is_some());
+            let undone = if is_found { undoing | MADE } else { undoing };
+            undoing != 0 && untold != 0 && untold & !undone == 0
         },
     )
     .mended_by(Mend::Share),
@@ -458,7 +461,8 @@ impl BrokenAtEnd<'_> {
     /// Whether another hint has found nothing to write just before the second look of one; or has found what a request has
     /// made, so that it need not delete the record just before that look.
     fn is_overtaken(&self) -> bool {
-        let is_by_two = self.is_made_meanwhile() && self.cannot_launch();
+        let is_complete = || self.scene.complete(self.end.ended, Kind::gives).contains(&true);
+        let is_by_two = self.is_made_meanwhile() && self.cannot_launch() && is_complete();
         (self.end.kept.is_overtaken || is_by_two) && self.is_lost(Ending::FoundNothing)
     }
 

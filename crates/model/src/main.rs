@@ -117,7 +117,7 @@ const PARTS: [(About, usize, Limits, &[u8]); 63] = [
     ),
     (About::ApprovedCopies, 2, Limits { crashes: 1, ..SIMPLE }, &[3, 6, 8, 10, 15, 21, 26]),
     (About::Copies, 2, Limits { reads: 1, ..SIMPLE }, &[3, 5, 10, 15, 17, 19, 26]),
-    (About::FewCopies, 3, Limits { crashes: 1, ..REDUCED }, &[3, 5, 6, 15, 16, 21]),
+    (About::FewCopies, 3, Limits { crashes: 1, ..REDUCED }, &[3, 5, 6, 10, 15, 16, 21, 26]),
     (About::TheImage, 3, Limits { crashes: 1, ..REDUCED }, &[1, 20]),
     (About::ApprovalsOfAnImageThatMayGo, 1, Limits { crashes: 1, reads: 1, events: 1, ..QUIET }, &[8]),
     (About::ApprovalsOfAnImageThatMayGo, 2, Limits { events: 1, is_one_by_one: true, ..LATE }, &[]),

@@ -166,7 +166,7 @@ impl Scene {
     }
 
     /// For each invocation of these kinds, whether it is complete.
-    fn complete(&self, ended: &[Rc<Ended>], is_it: fn(Kind) -> bool) -> Vec<bool> {
+    pub fn complete(&self, ended: &[Rc<Ended>], is_it: fn(Kind) -> bool) -> Vec<bool> {
         let all = self.actors.iter().zip(ended).filter(|(actor, _)| is_it(actor.kind));
         all.map(|(_, ended)| ended.result == Status::Completed).collect()
     }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The bit that stands for a share that does not wait.
-const MADE: u8 = 1 << 7;
+pub const MADE: u8 = 1 << 7;
 
 /// What is wrong if two copies are made.
 pub const TWO_COPIES: &str = "there are two copies";
