@@ -120,7 +120,7 @@ const PARTS: [(About, usize, Limits, &[u8]); 63] = [
     (About::FewCopies, 3, Limits { crashes: 1, ..REDUCED }, &[3, 5, 6, 10, 15, 16, 21, 26]),
     (About::TheImage, 3, Limits { crashes: 1, ..REDUCED }, &[1, 20]),
     (About::ApprovalsOfAnImageThatMayGo, 1, Limits { crashes: 1, reads: 1, events: 1, ..QUIET }, &[8]),
-    (About::ApprovalsOfAnImageThatMayGo, 2, Limits { events: 1, is_one_by_one: true, ..LATE }, &[]),
+    (About::ApprovalsOfAnImageThatMayGo, 2, Limits { events: 1, is_one_by_one: true, ..LATE }, &[26]),
     (About::Early, 2, Limits { crashes: 1, ..QUIET }, &[8]),
     (About::ImageAndApprovals, 1, Limits { crashes: 2, faults: 1, lag: Lag::EC2_AND_KMS, ..QUIET }, &[8]),
     (About::ImageAndApprovals, 2, LATE, &[]),

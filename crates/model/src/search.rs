@@ -47,16 +47,16 @@ impl Explorer {
         self.run(scene, limits).explore()
     }
 
-    /// Every way in which a scene may end: what AWS keeps then, and how each invocation has ended.
-    pub fn ends(&mut self, scene: &Scene, limits: Limits) -> BTreeSet<String> {
+    /// Explores a scene, and returns also every way in which it may end: what AWS keeps then, and how each invocation has ended.
+    pub fn ends(&mut self, scene: &Scene, limits: Limits) -> (Explored, BTreeSet<String>) {
         let mut run = self.run(scene, limits);
-        run.explore();
+        let explored = run.explore();
         let states: Vec<_> = run.order.iter().map(|(state, _)| *state).collect();
         let end = |state: &State| {
             let ended = run.ended(state)?;
             Some(format!("{:?} {ended:?}", run.kept(state).as_aws_keeps_it()))
         };
-        states.iter().filter_map(end).collect()
+        (explored, states.iter().filter_map(end).collect())
     }
 }
 
