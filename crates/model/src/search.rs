@@ -42,7 +42,7 @@ pub struct Found {
 }
 
 impl Explorer {
-    /// Explores a scene. Ends with the first thing that does not hold; what is known not to hold only ends its own trace.
+    /// Explores a scene. Ends with the first thing that does not hold, unless it is known not to.
     pub fn explore(&mut self, scene: &Scene, limits: Limits) -> Explored {
         self.run(scene, limits).explore()
     }
