@@ -178,7 +178,8 @@ pub static EXCEPTIONS: [Exception; 29] = [
             if broken.what != GIVEN {
                 return broken.is_record_taken() && broken.gave_it(|actor, _| actor.kind.is_hint());
             }
-            let is_record_taken = broken.end.kept.endings.values().any(|ending| *ending == Ending::Taken);
+            let ends = |ending: &Ending| matches!(ending, Ending::Taken | Ending::FoundNothing);
+            let is_record_taken = broken.end.kept.endings.values().any(ends);
             let has = had_by_target(broken.after());
             let by_hint = |actor: u8| broken.scene.actors[usize::from(actor)].kind.is_hint();
             let mut left = has.into_iter().zip(broken.end.kept.killed.gave).filter(|(has, _)| *has);
@@ -322,8 +323,11 @@ pub static EXCEPTIONS: [Exception; 29] = [
     Exception::at_end(
         26,
         "A request that replaces a record, while another invocation ends it.",
-        &[UNTOLD, ASK_LOST],
-        |broken| broken.untold() & !broken.end.kept.killed.replaced == 0,
+        &[UNTOLD, ASK_LOST, UNDONE],
+        |broken| match broken.what {
+            UNDONE => broken.is_made_meanwhile() && broken.is_replaced_and_ended(),
+            _ => broken.untold() & !broken.end.kept.killed.replaced == 0,
+        },
     )
     .mended_by(Mend::Share),
     Exception::at_end(
@@ -450,6 +454,12 @@ impl BrokenAtEnd<'_> {
         self.end.is_lost_by(|why| why.is_some_and(|why| is_by(why, ending)))
     }
 
+    /// The same where a request has replaced the record, and another hint has perhaps deleted the new one.
+    fn is_replaced_and_ended(&self) -> bool {
+        let endings = [Ending::Replaced, Ending::FoundNothing, Ending::Overlooked];
+        self.end.is_lost_by(|why| why.is_some_and(|why| endings.iter().any(|ending| is_by(why, *ending))))
+    }
+
     fn cannot_launch(&self) -> bool {
         self.after().images.iter().all(|image| image.launch.now & ONE == 0)
     }
@@ -506,7 +516,7 @@ impl BrokenAtEnd<'_> {
                 || self.is_told(Status::Refused) && is_by(why, Ending::Replaced)
         };
         let is_lost = self.end.is_lost_by(|why| why.is_none_or(is_given_up));
-        !self.scene.is_alone() && has_nothing && is_told && is_lost
+        !self.scene.is_alone() && (has_nothing || self.is_made_meanwhile()) && is_told && is_lost
     }
 
     /// Whether everything that is left belongs to such copies that are deregistered.

@@ -25,7 +25,8 @@ use model::{
     search::Explored,
     sets::{
         approvals, approvals_of_one_that_may_go, approvals_until, approved_copies, copies, copies_until,
-        deregistrations, early, few_copies, few_of_both, image_and_approvals, scenes,
+        deregistrations, early, few_approved_copies, few_copies, few_copies_until, few_of_both, image_and_approvals,
+        other_copies, scenes,
     },
 };
 
@@ -59,6 +60,9 @@ enum About {
     ImageAndApprovals,
     CopiesUntil,
     FewOfBoth,
+    OtherCopies,
+    FewCopiesUntil,
+    FewApprovedCopies,
     ApprovalsUntil,
 }
 
@@ -72,6 +76,9 @@ impl About {
             Self::Copies => copies(size).collect(),
             Self::CopiesUntil => copies_until(size).collect(),
             Self::FewOfBoth => few_of_both(size).collect(),
+            Self::OtherCopies => other_copies(size).collect(),
+            Self::FewCopiesUntil => few_copies_until(size).collect(),
+            Self::FewApprovedCopies => few_approved_copies(size).collect(),
             Self::ApprovalsUntil => approvals_until(size).collect(),
             Self::ImageAndApprovals => image_and_approvals(size).collect(),
             Self::ApprovedCopies => approved_copies(size).collect(),
@@ -83,7 +90,7 @@ impl About {
 
 /// What the invocations are about, how many run at once, what may go wrong, and the exceptions of docs/reliability.md that are
 /// found: no others may be, and each of these must.
-const PARTS: [(About, usize, Limits, &[u8]); 63] = [
+const PARTS: [(About, usize, Limits, &[u8]); 66] = [
     (About::TheImage, 1, Limits { crashes: 2, faults: 2, lag: Lag::EC2_AND_KMS, ..QUIET }, &[]),
     (About::TheImage, 2, LATE, &[]),
     (About::TheImage, 2, Limits { crashes: 1, ..QUIET }, &[1, 20]),
@@ -157,6 +164,9 @@ const PARTS: [(About, usize, Limits, &[u8]); 63] = [
     (About::ApprovalsUntil, 2, Limits { crashes: 1, ..SIMPLE }, &[8, 9, 20, 29]),
     (About::ApprovalsUntil, 2, Limits { reads: 1, ..SIMPLE }, &[17, 18]),
     (About::ApprovalsUntil, 2, Limits { faults: 1, ..SIMPLE }, &[8, 9, 20, 29]),
+    (About::OtherCopies, 3, REDUCED, &[3, 5, 10, 26]),
+    (About::FewCopiesUntil, 3, REDUCED, &[]),
+    (About::FewApprovedCopies, 3, REDUCED, &[5, 26]),
 ];
 
 /// The numbers of the parts to explore may be given; otherwise it explores all.
