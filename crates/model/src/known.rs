@@ -516,7 +516,9 @@ impl BrokenAtEnd<'_> {
                 || self.is_told(Status::Refused) && is_by(why, Ending::Replaced)
         };
         let is_lost = self.end.is_lost_by(|why| why.is_none_or(is_given_up));
-        !self.scene.is_alone() && (has_nothing || self.is_made_meanwhile()) && is_told && is_lost
+        // A request that was killed after it had begun a copy is exception 16.
+        let is_lacking = self.is_made_meanwhile() && self.end.kept.killed.begun == 0;
+        !self.scene.is_alone() && (has_nothing || is_lacking) && is_told && is_lost
     }
 
     /// Whether everything that is left belongs to such copies that are deregistered.
