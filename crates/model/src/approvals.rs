@@ -70,7 +70,7 @@ pub fn carry_on(invocation: &Invocation<'_, '_>, name: &DecisionName) -> Asked<P
     }
 }
 
-/// The outcome that is told if no share was made.
+/// The outcome that says that no share was made.
 fn told(outcome: Outcome) -> Pursued {
     Pursued::refused(outcome, Vec::new())
 }

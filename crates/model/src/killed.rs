@@ -45,7 +45,7 @@ pub struct Killed {
     pub begun_again: u8,
     /// Whether the last hint of a decision got no answer to its launch permission, or could not delete the ask.
     pub is_last_unfinished: bool,
-    /// The images of which the record of an expiry was last deleted by a request that takes back, as bits of their slots.
+    /// The images, as bits of their slots, whose last record of an expiry was deleted by a request that takes back.
     pub taken: u8,
     /// The invocations that were killed after they had deleted the record of an expiry, as bits.
     pub deleted: u8,
