@@ -14,6 +14,9 @@ pub struct KeyArn {
     account: AccountId,
 }
 
+/// A key's ID has 36 characters today.
+const LONGEST_NAME: usize = 128;
+
 impl KeyArn {
     /// The ARN as AWS writes it.
     pub fn as_str(&self) -> &str {
@@ -44,13 +47,18 @@ impl FromStr for KeyArn {
             .filter(|arn| {
                 Partition::parse(arn.partition).is_some()
                     && arn.service == "kms"
-                    && !arn.region.is_empty()
-                    && arn.resource.strip_prefix("key/").is_some_and(|id| !id.is_empty())
+                    && is_name(arn.region)
+                    && arn.resource.strip_prefix("key/").is_some_and(is_name)
             })
             .and_then(|arn| arn.account.parse().ok())
             .ok_or_else(|| ParseError::new(format!("{} is not the ARN of a KMS key", quoted(text))))?;
         Ok(Self { text: text.into(), account })
     }
+}
+
+/// Whether this can be the name of a Region or the ID of one key: a pattern is neither.
+fn is_name(text: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 impl fmt::Display for KeyArn {
@@ -79,7 +87,14 @@ mod tests {
             "alias/aws/ebs",
             "arn:aws:kms:eu-west-1:111122223333:alias/x",
             "arn:aws:kms:eu-west-1:111122223333:key/",
+            "arn:aws:kms:eu-west-1:111122223333:key/*",
+            "arn:aws:kms:eu-west-1:111122223333:key/1/2",
+            "arn:aws:kms:eu-west-1:111122223333:key/1:2",
+            "arn:aws:kms:eu-west-1:111122223333:key/1 ",
+            "arn:aws:kms:eu-*:111122223333:key/1",
+            "arn:aws:kms::111122223333:key/1",
             "arn:gcp:kms:eu-west-1:111122223333:key/1",
+            &format!("arn:aws:kms:eu-west-1:111122223333:key/{}", "1".repeat(129)),
         ] {
             assert!(wrong.parse::<KeyArn>().is_err(), "{wrong:?}");
         }

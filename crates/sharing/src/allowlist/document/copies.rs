@@ -31,18 +31,10 @@ impl Reader {
         let from = missing(self, "from");
         let key = missing(self, "key");
         let from = from.map(|field| self.list("copies.from", field, false, parse::<Region>));
-        let key = key.and_then(|field| self.parsed("copies.key", field, one_key));
+        let key = key.and_then(|field| self.parsed("copies.key", field, parse::<KeyArn>));
         let within = fields.take("within").and_then(|field| self.parsed("copies.within", field, within));
         Some(Copies { from: from?, key: key?, within: within.unwrap_or(WITHIN) })
     }
-}
-
-/// Reads the ARN of one key: a pattern, or anything else that KMS would not take for a key's ID, is none.
-fn one_key(text: &str) -> Result<KeyArn, String> {
-    let id = text.rsplit('/').next().unwrap_or_default();
-    let is_id = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    parse::<KeyArn>(text)
-        .and_then(|key| if is_id { Ok(key) } else { Err(format!("{} is not the ARN of one KMS key", quoted(text))) })
 }
 
 fn within(text: &str) -> Result<Duration, String> {
