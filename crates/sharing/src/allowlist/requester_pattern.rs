@@ -19,7 +19,7 @@ impl RequesterPattern {
     /// it, so nothing may be done in its name.
     ///
     /// # Errors Fails if the text is not a requester as allowlists write it. The subject of a token may have any
-    /// character. The last part of any other requester can't have a wildcard.
+    /// character but control characters. The last part of any other requester can't have a wildcard.
     pub fn requester(text: &str) -> Result<Requester, String> {
         Self::parse(text)?;
         if text.starts_with(GROUP) {
@@ -74,6 +74,10 @@ impl RequesterPattern {
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, String> {
+        // A line break at the end of the text, which a YAML block leaves there, would make a rule that names nobody.
+        if text.contains(|character: char| character.is_control() || ['\u{2028}', '\u{2029}'].contains(&character)) {
+            return Err(format!("{} holds a line break or another control character", quoted(text)));
+        }
         let prefix = prefix(text)?;
         let last = text.get(prefix..).unwrap_or_default();
         let fixed = text.get(..prefix).unwrap_or_default();
@@ -285,6 +289,13 @@ mod tests {
             ("sqs:requests", "is not a requester"),
             ("sqs:arn:aws:sqs::999988887777:requests", "is not a requester"),
             ("lambda:*", "is not a requester"),
+            ("lambda:invoke\n", "holds a line break"),
+            ("arn:aws:iam::999988887777:role/portal\n", "holds a line break"),
+            ("events:999988887777:com.example\nx", "holds a line break"),
+            ("sqs:arn:aws:sqs:eu-west-1:999988887777:re\u{85}quests", "control character"),
+            ("jwt:https://issuer.example#a\u{7f}da", "control character"),
+            ("jwt:https://issuer.example#ada\u{2028}", "control character"),
+            ("jwt-group:https://issuer\t.example#web", "control character"),
         ] {
             let error = RequesterPattern::parse(wrong).unwrap_err();
             assert!(error.contains(words), "{wrong}: {error}");
