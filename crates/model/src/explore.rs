@@ -148,8 +148,9 @@ impl Explorer {
             return *place;
         }
         let script = Script::new(&answers, &self.pools);
-        let relies_on = |ended| Ended { relies_on: answers.relied_on(&self.pools), ..ended };
-        let next = invoke(&script, what, &self.allowlists, self.planted).map(relies_on).map(Rc::new);
+        let next = invoke(&script, what, &self.allowlists, self.planted);
+        let read = script.last_request().filter(|_| !answers.has_written_record(&self.pools));
+        let next = next.map(|ended| Rc::new(Ended { relies_on: read, ..ended }));
         let next = next.map_err(|halt| match halt {
             Halt::Calls(calls) => calls.into(),
             Halt::Failed(failure) => panic!("it ended with a failure that it doesn't report: {failure:?}"),
@@ -225,7 +226,8 @@ impl Explorer {
 
     /// The hint of each record that sends hints until it is deleted. Returns whether there is one.
     fn hint_all(&mut self, after: &mut Aftermath) -> bool {
-        let hints: Vec<_> = after.kept.schedules.keys().copied().filter(|name| self.is_repeated(*name)).collect();
+        let mut hints = self.pools.listed(after.kept.schedules.keys());
+        hints.retain(|name| self.is_repeated(*name));
         let is_one = !hints.is_empty();
         hints.into_iter().for_each(|name| self.hint(name, after));
         is_one
@@ -255,7 +257,7 @@ impl Explorer {
     /// The last hints of the shares that wait for copies.
     fn hint_copies(&mut self, after: &mut Aftermath) {
         for _ in 0..MOST_HINTS {
-            let mut names = after.kept.schedules.keys().copied();
+            let mut names = self.pools.listed(after.kept.schedules.keys()).into_iter();
             let Some(name) = names.find(|name| CopyName::is_meant(&self.pools.names.get(*name))) else { return };
             self.hint(name, after);
         }
@@ -349,19 +351,23 @@ impl Run<'_> {
         Some(Move::new(state, to, Label::IsSentAgain(actor)))
     }
 
-    /// This invocation is killed, and will be sent again.
+    /// This invocation is killed, and will be sent again. After its last call, `answers` kills it.
     pub(crate) fn crash(&mut self, state: &State, actor: usize) -> Option<Move> {
         if state.crashes == 0 || !self.tree(actor).is_running(state.at[actor]) {
             return None;
         }
-        let owed = state.owed | u8::from(self.scene.is_sent_again_soon(actor)) << actor;
         let mut kept = self.kept(state).clone();
         let answers = &self.tree(actor).node(state.at[actor]).answers;
         killing::note_killing(&mut kept, self.scene, actor, answers, &self.explorer.pools);
         let kept = self.keep(kept);
-        let mut to = State { kept, crashes: state.crashes - 1, owed, ..*state };
+        let mut to = State { kept, crashes: state.crashes - 1, owed: self.owed_after(state, actor), ..*state };
         to.at[actor] = 0;
         Some(Move::new(state, to, Label::Crashes(actor)))
+    }
+
+    /// The invocations that are to be sent again, when this one is killed too.
+    fn owed_after(&self, state: &State, actor: usize) -> u8 {
+        state.owed | u8::from(self.scene.is_sent_again_soon(actor)) << actor
     }
 
     /// Something happens without an invocation.
@@ -398,8 +404,10 @@ impl Run<'_> {
     /// The calls of this invocation that may be answered next.
     pub(crate) fn calls(&self, state: &State, actor: usize) -> Vec<Call> {
         let Err(calls) = &self.tree(actor).node(state.at[actor]).next else { return Vec::new() };
-        let at_once = if self.limits.is_one_by_one { 1 } else { calls.len() };
-        calls.iter().take(at_once).cloned().collect()
+        let is_one_by_one = self.limits.is_one_by_one;
+        let first_read = calls.iter().position(|call| !call.is_write());
+        let is_next = |(place, call): &(usize, &Call)| !is_one_by_one || call.is_write() || Some(*place) == first_read;
+        calls.iter().enumerate().filter(is_next).map(|(_, call)| call.clone()).collect()
     }
 
     /// Every answer to a call.
@@ -428,31 +436,50 @@ impl Run<'_> {
             let Actor { trigger, id, .. } = &self.scene.actors[actor];
             let answered = (call.clone(), answer);
             let child = self.explorer.child(self.trees[actor], (trigger, id), at, &answered);
-            let for_good = self.tree(actor).node(child).next.as_ref().ok().and_then(|ended| ended.for_good);
-            let mut after = for_good.into_iter().fold(after, Kept::for_good);
             let mut others = (0..self.scene.actors.len()).filter(|other| *other != actor);
             let is_alone = !others.any(|other| self.tree(other).is_running(state.at[other]));
-            let ended = self.tree(actor).node(child).next.as_ref().ok();
+            let is_overtaking = self.is_overtaking(state, actor, call);
+            let (pools, scene) = (&self.explorer.pools, self.scene);
+            let Node { answers, unread, .. } = self.tree(actor).node(at);
+            let taken = Taken { actor, call, unread, answers };
             let began = self.tree(actor).node(child).answers.began();
             let is_failed = is_write && matches!(answered.1, Answer::Failed | Answer::Lost);
-            after.is_last_hint_failed |= is_failed && began == Some(LAST_HINT) && self.scene.carries_on(actor);
+            let noted = |mut after: Kept, ended: Option<&Ended>, is_over: bool| {
+                after.is_last_hint_failed |= is_failed && began == Some(LAST_HINT) && scene.carries_on(actor);
+                giving::note_giving(scene, &taken, (&kept, &mut after), (ended, is_alone), pools);
+                note_undoing(scene.actors[actor].kind, &taken, (&kept, &mut after), pools);
+                let result = ended.filter(|_| is_over).map(|ended| ended.result);
+                killing::note_call(scene, (&taken, &answered.1), (&kept, &mut after), (pools, result));
+                after.is_overtaken |= is_overtaking;
+                after
+            };
+            let ended = self.tree(actor).node(child).next.as_ref().ok();
             let is_over = !self.tree(actor).failed(child);
+            // It may be killed before it answers.
+            let killed = (is_write && ended.is_some() && is_over && to.crashes > 0).then(|| {
+                let mut killed = noted(after.clone(), None, false);
+                let answers = answers.and(call.clone(), answered.1.clone());
+                killing::note_killing(&mut killed, scene, actor, &answers, pools);
+                killed
+            });
+            let for_good = ended.and_then(|ended| ended.for_good);
+            let mut after = for_good.into_iter().fold(after, Kept::for_good);
             if let Some(ended) = ended.filter(|_| !is_over) {
-                self.scene.note_told(&mut after, &ended.told);
+                scene.note_told(&mut after, &ended.told);
             }
-            let Node { answers, unread, .. } = self.tree(actor).node(at);
-            let taken = Taken { actor, call: &answered.0, unread, answers };
-            let (kind, pools) = (self.scene.actors[actor].kind, &self.explorer.pools);
-            giving::note_giving(self.scene, &taken, (&kept, &mut after), (ended.map(|it| &**it), is_alone), pools);
-            note_undoing(kind, &taken, (&kept, &mut after), pools);
-            let ended = ended.filter(|_| is_over).map(|ended| ended.result);
-            killing::note_call(self.scene, (&taken, &answered.1), (&kept, &mut after), (pools, ended));
-            after.is_overtaken |= self.is_overtaking(state, actor, &answered.0);
+            let after = noted(after, ended.map(|ended| &**ended), is_over);
+            let killed = killed.map(|killed| self.keep(killed));
             let (kept, owed) = (self.keep(after), state.owed & !(1 << actor));
             let mut to = State { kept, owed, ..to };
             to.at[actor] = child;
             let (call, answer) = answered;
-            moves.push(Move::new(state, to, Label::Calls(actor, call, answer)));
+            let step = Move::new(state, to, Label::Calls(actor, call, answer));
+            if let Some(kept) = killed {
+                let mut to = State { kept, crashes: to.crashes - 1, owed: self.owed_after(state, actor), ..to };
+                to.at[actor] = 0;
+                moves.push(Move::new(state, to, Label::Crashes(actor)).after(Some(step.path.clone())));
+            }
+            moves.push(step);
         }
     }
 

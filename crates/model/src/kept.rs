@@ -231,7 +231,7 @@ impl Kept {
             }
             Call::Grants => self.grants.seen(lag.kms).into_iter().map(|seen| same(Answer::Grants(seen))).collect(),
             Call::Names => {
-                let names = |schedules: BTreeMap<_, _>| same(Answer::Names(schedules.into_keys().collect()));
+                let names = |schedules: BTreeMap<_, _>| same(Answer::Names(pools.listed(schedules.keys())));
                 self.seen_schedules(lag).into_iter().map(names).collect()
             }
             Call::Schedule(name) | Call::LookAgain(name) => {

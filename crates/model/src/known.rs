@@ -150,8 +150,9 @@ pub static EXCEPTIONS: [Exception; 29] = [
         "A rule with `onAvailable` whose invocation is killed after its launch permission, while a revoke or a reset deletes \
          its record.",
         &UNRECORDED,
-        |broken| broken.is_record_taken() && broken.gave_it(|actor, _| actor.kind.is_rule()),
-    ),
+        |broken| broken.is_record_taken() && broken.gave_it(|actor, ended| actor.kind.is_rule() && !is_too_late(ended)),
+    )
+    .mended_by(Mend::TakeBack),
     Exception::at_end(
         2,
         "A reset that is killed after it has deleted a record, while a share adds a create volume permission.",
@@ -202,7 +203,8 @@ pub static EXCEPTIONS: [Exception; 29] = [
     .or_at_end(&[GIVEN_AGAIN], |broken| {
         let kept = broken.end.kept;
         broken.scene.asking(kept, broken.end.pools) & !kept.killed.approved == 0
-    }),
+    })
+    .mended_by(Mend::TakeBack),
     Exception::at_end(
         10,
         "A hint that gives a share up, while another finds that the copy has just become available.",
@@ -231,8 +233,7 @@ pub static EXCEPTIONS: [Exception; 29] = [
     Exception::at_end(15, "Two hints of which one is sent again.", &[UNDONE], |broken| {
         let is_ended = broken.is_lost(Ending::FoundNothing) || broken.is_lost(Ending::GivenUp);
         let hints = broken.scene.actors.iter().filter(|actor| actor.kind.is_hint()).count();
-        let is_left = broken.cannot_launch() || broken.is_made_meanwhile();
-        broken.end.kept.killed.is_made && hints > 1 && is_left && is_ended
+        broken.end.kept.killed.is_made && hints > 1 && is_ended
     })
     .mended_by(Mend::Share),
     Exception::at_end(16, "A late share and the last hint, after a crash.", &[UNDONE], |broken| {
@@ -250,7 +251,8 @@ pub static EXCEPTIONS: [Exception; 29] = [
     .mended_by(Mend::Share),
     Exception::at_end(18, "A revoke that can't list the grants again.", &[UNRECORDED[2]], |broken| {
         broken.is_last_list_failed()
-    }),
+    })
+    .mended_by(Mend::TakeBack),
     Exception::at_end(
         19,
         "A hint that can't list the grants, while another one ends the waiting.",
@@ -264,7 +266,8 @@ pub static EXCEPTIONS: [Exception; 29] = [
     Exception::at_end(20, "A share that is killed, and sent again only when it would end.", &UNRECORDED, |broken| {
         let may_give = |kind: Kind| kind.gives() || kind.approves();
         broken.is_record_taken() && broken.gave_it(|actor, ended| may_give(actor.kind) && is_too_late(ended))
-    }),
+    })
+    .mended_by(Mend::TakeBack),
     Exception::at_end(
         21,
         "A hint that is killed while it undoes a share.",
@@ -507,8 +510,8 @@ impl BrokenAtEnd<'_> {
 
     /// Whether nobody has access, and who asked knows that the share was given up, or refused by what has changed meanwhile.
     fn is_given_up_meanwhile(&self) -> bool {
-        let told = self.end.told_of(self.scene).bad;
-        let is_told = self.scene.waiting(self.end) & !told == 0;
+        let known = self.end.told_of(self.scene).bad | self.end.kept.killed.unheard;
+        let is_told = self.scene.waiting(self.end) & !known == 0;
         let has_nothing = (1..SLOTS).all(|slot| self.after().has_nothing(slot, ONE));
         let is_given_up = |why| {
             is_by(why, Ending::GivenUp)

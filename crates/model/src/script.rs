@@ -197,6 +197,13 @@ pub struct Pools {
 }
 
 impl Pools {
+    /// These names in the order in which Scheduler lists them.
+    pub fn listed<'n>(&self, names: impl Iterator<Item = &'n Word>) -> Vec<Word> {
+        let mut names: Vec<_> = names.copied().collect();
+        names.sort_by_key(|name| self.names.get(*name));
+        names
+    }
+
     /// The record that this schedule of this name is.
     pub fn record(&self, name: Word, schedule: Word) -> Rc<Record> {
         let mut records = self.records.borrow_mut();
@@ -237,6 +244,15 @@ pub fn both<A, B>(one: Asked<A>, other: Asked<B>) -> Asked<(A, B)> {
         (Err(Halt::Calls(calls)), Err(Halt::Calls(more))) => Err(Halt::Calls([calls, more].concat())),
         (_, Err(halt @ Halt::Calls(_))) | (Err(halt), _) | (_, Err(halt)) => Err(halt),
     }
+}
+
+/// All of them, which the function asks for at the same time.
+pub fn at_once<T>(all: impl Iterator<Item = Asked<T>>) -> Asked<Vec<T>> {
+    let add = |(mut results, result): (Vec<T>, T)| {
+        results.push(result);
+        results
+    };
+    all.fold(Ok(Vec::new()), |results, result| both(results, result).map(add))
 }
 
 /// The answers so far, each with its call. They are in the order of the calls, and those to the same call in their own.
@@ -300,18 +316,12 @@ impl Answers {
         })
     }
 
-    /// The ID of the request of the last record of a share that waits or an ask, unless it has written one itself.
-    pub fn relied_on(&self, pools: &Pools) -> Option<String> {
-        let is_written = |step: &Step| {
-            matches!(step, Step::CreateCopyRecord(_))
-                || matches!(step, Step::CreateApproval(record) if matches!(**record, Record::Ask(_)))
-        };
-        let read = self.records(pools).filter_map(|record| match &*record {
-            Record::Copy(record) => Some(record.request_id.clone()),
-            Record::Ask(ask) => Some(ask.request_id.clone()),
-            Record::Expiry(_) | Record::Decision(_) => None,
-        });
-        if self.steps_done(pools).any(|step| is_written(&step)) { None } else { read.last() }
+    /// Whether it has written the record of a share that waits, or an ask.
+    pub fn has_written_record(&self, pools: &Pools) -> bool {
+        self.steps_done(pools).any(|step| {
+            matches!(*step, Step::CreateCopyRecord(_))
+                || matches!(&*step, Step::CreateApproval(record) if matches!(**record, Record::Ask(_)))
+        })
     }
 
     /// Whether such a record was there, or was written.
@@ -372,6 +382,8 @@ impl Unread {
 pub struct Script<'s> {
     left: RefCell<Vec<&'s (Call, Answer)>>,
     unread: RefCell<Vec<Call>>,
+    /// The last record of a share that waits or an ask that it has read.
+    last_record: RefCell<Option<Rc<Record>>>,
     /// What is kept once.
     pub pools: &'s Pools,
 }
@@ -379,7 +391,8 @@ pub struct Script<'s> {
 impl<'s> Script<'s> {
     /// From the beginning, with these answers.
     pub fn new(answers: &'s Answers, pools: &'s Pools) -> Self {
-        Self { left: RefCell::new(answers.0.iter().collect()), unread: RefCell::default(), pools }
+        let (unread, last_record) = Default::default();
+        Self { left: RefCell::new(answers.0.iter().collect()), unread, last_record, pools }
     }
 
     /// The next request of the invocation begins: what could not be read for the one before says nothing of it.
@@ -392,6 +405,15 @@ impl<'s> Script<'s> {
         Unread(self.unread.into_inner())
     }
 
+    /// The ID of the request of the last record of a share that waits or an ask.
+    pub fn last_request(&self) -> Option<String> {
+        self.last_record.borrow().as_ref().and_then(|record| match &**record {
+            Record::Copy(record) => Some(record.request_id.clone()),
+            Record::Ask(ask) => Some(ask.request_id.clone()),
+            Record::Expiry(_) | Record::Decision(_) => None,
+        })
+    }
+
     /// The answer to the call; or the call, if it has no answer yet.
     pub fn ask(&self, call: Call) -> Asked<Answer> {
         let mut left = self.left.borrow_mut();
@@ -399,6 +421,12 @@ impl<'s> Script<'s> {
             return Err(Halt::Calls(vec![call]));
         };
         let (_, answer) = left.remove(place);
+        if let (Call::Schedule(name), Answer::Schedule(Some(schedule))) = (&call, answer) {
+            let record = self.pools.record(*name, *schedule);
+            if matches!(*record, Record::Copy(_) | Record::Ask(_)) {
+                self.last_record.replace(Some(record));
+            }
+        }
         Ok(answer.clone())
     }
 

@@ -54,9 +54,9 @@ fn ending(kind: Kind, taken: &Taken<'_>, is_overlooked: bool) -> Ending {
     match kind {
         kind if kind.takes_away() => Ending::Taken,
         kind if kind.gives() || kind.approves() => Ending::Replaced,
+        _ if taken.unread.lacks_a_second_look() => Ending::Unread,
         _ if permissions.any(|seen| matches!(seen, Answer::Targets(seen) if seen & ONE != 0)) => Ending::FoundNothing,
         _ if is_overlooked => Ending::Overlooked,
-        _ if taken.unread.lacks_a_second_look() => Ending::Unread,
         _ if is_available && !taken.unread.lacks_something() && !has_failed => Ending::Refused,
         _ => Ending::GivenUp,
     }

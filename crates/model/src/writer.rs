@@ -1,5 +1,5 @@
-//! Owns the writes of an invocation: it carries out plans step by step with the model's calls, as `carry_out` and the
-//! function's `RecordStore` do.
+//! Owns the writes of an invocation: it carries out plans with the model's calls, as `carry_out` and the function's `RecordStore`
+//! do: phase by phase, and the steps of a phase and several images at the same time.
 
 use sharing::{
     decide::ImageDecision,
@@ -15,7 +15,7 @@ use sharing::{
 use crate::{
     planted::Planted,
     reading::read_record,
-    script::{Answer, Asked, Call, Script, read},
+    script::{Answer, Asked, Call, Script, at_once, read},
     world,
 };
 
@@ -35,21 +35,18 @@ pub struct Writer<'w, 's> {
 impl Writer<'_, '_> {
     /// Carries out plans.
     pub fn carry_out<'a>(&self, plans: Vec<(ImageDecision<'a>, Vec<Step>)>) -> Asked<Vec<ImageResult<'a>>> {
-        let mut results = Vec::new();
-        for (decision, steps) in plans {
-            results.push(ImageResult { decision, steps: self.run(&steps)?, lost: Vec::new() });
-        }
-        Ok(results)
+        let run =
+            |(decision, steps): (_, Vec<_>)| Ok(ImageResult { decision, steps: self.run(&steps)?, lost: Vec::new() });
+        at_once(plans.into_iter().map(run))
     }
 
     /// Carries out more steps, after those in the results.
     pub fn carry_on<'a>(&self, further: Vec<(ImageResult<'a>, Vec<Step>)>) -> Asked<Vec<ImageResult<'a>>> {
-        let mut results = Vec::new();
-        for (mut result, steps) in further {
+        let run = |(mut result, steps): (ImageResult<'a>, Vec<_>)| {
             result.steps.extend(self.run(&steps)?);
-            results.push(result);
-        }
-        Ok(results)
+            Ok(result)
+        };
+        at_once(further.into_iter().map(run))
     }
 
     /// Carries out steps.
@@ -57,13 +54,10 @@ impl Writer<'_, '_> {
         let mut progress = Progress::new(&self.planted.spoil(steps));
         let mut results = Vec::new();
         while let Some(phase) = progress.next_phase() {
-            let mut taken = Vec::new();
-            for turn in phase {
-                taken.push(match turn {
-                    Turn::Skip(step) if self.planted != Planted::GoesOn => StepResult::new(step, StepState::Skipped),
-                    Turn::Skip(step) | Turn::Take(step) => self.take(step)?,
-                });
-            }
+            let taken = at_once(phase.into_iter().map(|turn| match turn {
+                Turn::Skip(step) if self.planted != Planted::GoesOn => Ok(StepResult::new(step, StepState::Skipped)),
+                Turn::Skip(step) | Turn::Take(step) => self.take(step),
+            }))?;
             progress.learn(&taken);
             results.extend(taken);
         }
