@@ -6,12 +6,10 @@ use sharing::{
     domain::CopyName,
     facts::Failure,
     outcome::{ErrorCode, Status},
-    plan::Step,
     records::RecordName,
 };
 
 use crate::{
-    giving,
     hashing::QuickMap,
     invoke::invoke,
     kept::{Event, Kept, Lag},
@@ -19,13 +17,12 @@ use crate::{
     kinds::{AGAIN, Actor, Kind, LAST_HINT, LAST_TICK, Whose},
     planted::Planted,
     pool::Word,
-    rules::{Aftermath, Taken},
+    rules::Aftermath,
     scenes::Scene,
     script::{Answer, Answers, Call, Ended, Halt, Pools, Script, Unread},
     steps::{Label, Move, State},
     stops::{Reader, Stop},
     trigger::Trigger,
-    undoing::note_undoing,
     world::{self, Allowlists, LONGEST, time_at},
 };
 
@@ -176,7 +173,7 @@ impl Explorer {
         place
     }
 
-    fn child(&mut self, tree: usize, what: (&Trigger, &str), at: u32, answered: &(Call, Answer)) -> u32 {
+    pub(crate) fn child(&mut self, tree: usize, what: (&Trigger, &str), at: u32, answered: &(Call, Answer)) -> u32 {
         let node = self.trees[tree].node(at);
         if let Some(child) = node.children.get(answered) {
             return *child;
@@ -316,7 +313,7 @@ pub(crate) struct Run<'e> {
     pub(crate) explorer: &'e mut Explorer,
     pub(crate) scene: &'e Scene,
     /// The places of the trees of the scene's invocations.
-    trees: Vec<usize>,
+    pub(crate) trees: Vec<usize>,
     pub(crate) limits: Limits,
     pub(crate) known: QuickMap<State, usize>,
     /// Every state with the one before it.
@@ -351,7 +348,7 @@ impl Run<'_> {
         Some(Move::new(state, to, Label::IsSentAgain(actor)))
     }
 
-    /// This invocation is killed, and will be sent again. After its last call, `answers` kills it.
+    /// This invocation is killed, and will be sent again. After its last call, `answered` does that.
     pub(crate) fn crash(&mut self, state: &State, actor: usize) -> Option<Move> {
         if state.crashes == 0 || !self.tree(actor).is_running(state.at[actor]) {
             return None;
@@ -366,7 +363,7 @@ impl Run<'_> {
     }
 
     /// The invocations that are to be sent again, when this one is killed too.
-    fn owed_after(&self, state: &State, actor: usize) -> u8 {
+    pub(crate) fn owed_after(&self, state: &State, actor: usize) -> u8 {
         state.owed | u8::from(self.scene.is_sent_again_soon(actor)) << actor
     }
 
@@ -408,94 +405,5 @@ impl Run<'_> {
         let first_read = calls.iter().position(|call| !call.is_write());
         let is_next = |(place, call): &(usize, &Call)| !is_one_by_one || call.is_write() || Some(*place) == first_read;
         calls.iter().enumerate().filter(is_next).map(|(_, call)| call.clone()).collect()
-    }
-
-    /// Every answer to a call.
-    pub(crate) fn answers(&mut self, state: &State, actor: usize, call: &Call, moves: &mut Vec<Move>) {
-        let (at, kept) = (state.at[actor], self.explorer.kept[state.kept as usize].clone());
-        if *call == Call::Begin && kept.clock < self.scene.actors[actor].not_before {
-            return;
-        }
-        let mut answers: Vec<_> = kept
-            .answers(call, &self.explorer.pools, self.limits.lag)
-            .into_iter()
-            .map(|(after, answer)| (after, answer, *state))
-            .collect();
-        let is_copy = matches!(call, Call::CopyImage { .. });
-        let is_write = call.is_write();
-        if is_write && state.faults > 0 {
-            let to = State { faults: state.faults - 1, ..*state };
-            answers.extend(answers.clone().into_iter().map(|(after, ..)| (after, Answer::Lost, to)));
-            answers.extend(is_copy.then(|| ((*kept).clone(), Answer::Refused, to)));
-            answers.push(((*kept).clone(), Answer::Failed, to));
-        } else if !is_write && *call != Call::Begin && state.reads > 0 {
-            let to = State { reads: state.reads - 1, ..*state };
-            answers.extend([Answer::Failed, Answer::Refused].map(|answer| ((*kept).clone(), answer, to)));
-        }
-        for (after, answer, to) in answers {
-            let Actor { trigger, id, .. } = &self.scene.actors[actor];
-            let answered = (call.clone(), answer);
-            let child = self.explorer.child(self.trees[actor], (trigger, id), at, &answered);
-            let mut others = (0..self.scene.actors.len()).filter(|other| *other != actor);
-            let is_alone = !others.any(|other| self.tree(other).is_running(state.at[other]));
-            let is_overtaking = self.is_overtaking(state, actor, call);
-            let (pools, scene) = (&self.explorer.pools, self.scene);
-            let Node { answers, unread, .. } = self.tree(actor).node(at);
-            let taken = Taken { actor, call, unread, answers };
-            let began = self.tree(actor).node(child).answers.began();
-            let is_failed = is_write && matches!(answered.1, Answer::Failed | Answer::Lost);
-            let noted = |mut after: Kept, ended: Option<&Ended>, is_over: bool| {
-                after.is_last_hint_failed |= is_failed && began == Some(LAST_HINT) && scene.carries_on(actor);
-                giving::note_giving(scene, &taken, (&kept, &mut after), (ended, is_alone), pools);
-                note_undoing(scene.actors[actor].kind, &taken, (&kept, &mut after), pools);
-                let result = ended.filter(|_| is_over).map(|ended| ended.result);
-                killing::note_call(scene, (&taken, &answered.1), (&kept, &mut after), (pools, result));
-                after.is_overtaken |= is_overtaking;
-                after
-            };
-            let ended = self.tree(actor).node(child).next.as_ref().ok();
-            let is_over = !self.tree(actor).failed(child);
-            // It may be killed before it answers.
-            let killed = (is_write && ended.is_some() && is_over && to.crashes > 0).then(|| {
-                let mut killed = noted(after.clone(), None, false);
-                let answers = answers.and(call.clone(), answered.1.clone());
-                killing::note_killing(&mut killed, scene, actor, &answers, pools);
-                killed
-            });
-            let for_good = ended.and_then(|ended| ended.for_good);
-            let mut after = for_good.into_iter().fold(after, Kept::for_good);
-            if let Some(ended) = ended.filter(|_| !is_over) {
-                scene.note_told(&mut after, &ended.told);
-            }
-            let after = noted(after, ended.map(|ended| &**ended), is_over);
-            let killed = killed.map(|killed| self.keep(killed));
-            let (kept, owed) = (self.keep(after), state.owed & !(1 << actor));
-            let mut to = State { kept, owed, ..to };
-            to.at[actor] = child;
-            let (call, answer) = answered;
-            let step = Move::new(state, to, Label::Calls(actor, call, answer));
-            if let Some(kept) = killed {
-                let mut to = State { kept, crashes: to.crashes - 1, owed: self.owed_after(state, actor), ..to };
-                to.at[actor] = 0;
-                moves.push(Move::new(state, to, Label::Crashes(actor)).after(Some(step.path.clone())));
-            }
-            moves.push(step);
-        }
-    }
-
-    /// Whether this call deletes the record that another hint is about to look at again. It may look at the record of an expiry
-    /// before.
-    fn is_overtaking(&self, state: &State, actor: usize, call: &Call) -> bool {
-        let Call::Write { step, .. } = call else { return false };
-        let Step::DeleteCopyRecord { name, .. } = &*self.explorer.pools.steps.get(*step) else { return false };
-        let name = self.explorer.pools.names.put(&name.to_string());
-        let looks = |other| {
-            let Node { answers, next, .. } = self.tree(other).node(state.at[other]);
-            let has_written = answers.steps_done(&self.explorer.pools).next().is_some();
-            let has_read = has_written && answers.to(|call| *call == Call::Schedule(name)).next().is_some();
-            let is_look = |call: &Call| matches!(call, Call::Names | Call::Schedule(_)) && has_read;
-            next.as_ref().is_err_and(|calls| calls.contains(&Call::LookAgain(name)) || calls.iter().all(is_look))
-        };
-        (0..self.scene.actors.len()).filter(|other| *other != actor).any(looks)
     }
 }

@@ -20,6 +20,7 @@
 )]
 
 pub mod act;
+mod answering;
 pub mod approvals;
 pub mod desk;
 pub mod expiries;

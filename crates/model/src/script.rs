@@ -248,11 +248,14 @@ pub fn both<A, B>(one: Asked<A>, other: Asked<B>) -> Asked<(A, B)> {
 
 /// All of them, which the function asks for at the same time.
 pub fn at_once<T>(all: impl Iterator<Item = Asked<T>>) -> Asked<Vec<T>> {
-    let add = |(mut results, result): (Vec<T>, T)| {
-        results.push(result);
-        results
-    };
-    all.fold(Ok(Vec::new()), |results, result| both(results, result).map(add))
+    let mut results = Ok(Vec::new());
+    for result in all {
+        results = both(results, result).map(|(mut results, result)| {
+            results.push(result);
+            results
+        });
+    }
+    results
 }
 
 /// The answers so far, each with its call. They are in the order of the calls, and those to the same call in their own.
