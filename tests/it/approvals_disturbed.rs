@@ -14,7 +14,7 @@ use crate::{
         disturbed::{self, Disturbed, crash_everywhere},
         function::{Answer, Function},
         local_aws::LocalAws,
-        proxy::Proxy,
+        proxy::{Call, Proxy},
     },
 };
 
@@ -23,7 +23,7 @@ const SHORT: Duration = Duration::from_secs(5);
 
 /// What is disturbed. Each begins with an image that is shared with nobody.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Scene {
+pub enum Scene {
     /// Somebody asks.
     Ask,
     /// Somebody asks again for what nobody answered in time.
@@ -34,6 +34,11 @@ enum Scene {
     Lapse,
     /// The hint of an approval that was interrupted.
     CarryOn,
+}
+
+/// The calls of a scene if nothing disturbs it.
+pub fn calls(scene: Scene) -> Vec<Call> {
+    Stage::set(LocalAws::turn(), scene).calls()
 }
 
 /// A scene with the event that is disturbed.

@@ -16,7 +16,7 @@ use crate::{
         disturbed::{self, Disturbed, crash_everywhere},
         function::{Answer, Function},
         local_aws::LocalAws,
-        proxy::Proxy,
+        proxy::{Call, Proxy},
     },
 };
 
@@ -24,7 +24,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// What is disturbed.
 #[derive(Debug, Clone, Copy)]
-struct Scene {
+pub struct Scene {
     /// The name of the image.
     image: &'static str,
     /// For whom the share waits already.
@@ -37,7 +37,7 @@ struct Scene {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Event {
+pub enum Event {
     Share(&'static [&'static str]),
     Revoke(&'static [&'static str]),
     Hint,
@@ -46,19 +46,25 @@ enum Event {
 }
 
 const GOLDEN: Scene = Scene { image: "golden-1", waiting: &[WEB], copy: "available", event: Event::Hint, end: &[WEB] };
-const BEGUN: Scene = Scene { waiting: &[], copy: "", event: Event::Share(&[WEB, DATA]), end: &[WEB, DATA], ..GOLDEN };
+pub const BEGUN: Scene =
+    Scene { waiting: &[], copy: "", event: Event::Share(&[WEB, DATA]), end: &[WEB, DATA], ..GOLDEN };
 const JOINED: Scene = Scene { copy: "", event: Event::Share(&[WEB, DATA]), end: &[WEB, DATA], ..GOLDEN };
-const GRANTED: Scene = Scene { image: "granted-1", ..GOLDEN };
-const FAILED: Scene = Scene { copy: "failed", end: &[], ..GOLDEN };
+pub const GRANTED: Scene = Scene { image: "granted-1", ..GOLDEN };
+pub const FAILED: Scene = Scene { copy: "failed", end: &[], ..GOLDEN };
 const TAKEN_BACK: Scene =
     Scene { waiting: &[WEB, DATA], copy: "", event: Event::Revoke(&[WEB]), end: &[DATA], ..GOLDEN };
 const TAKEN_BACK_LATE: Scene = Scene { copy: "available", ..TAKEN_BACK };
 /// A share of which the copy becomes available while it is taken back.
-const TAKEN_BACK_MEANWHILE: Scene = Scene { copy: "", event: Event::Revoke(&[WEB]), end: &[], ..GOLDEN };
+pub const TAKEN_BACK_MEANWHILE: Scene = Scene { copy: "", event: Event::Revoke(&[WEB]), end: &[], ..GOLDEN };
 /// The same with a grant.
 const GRANT_TAKEN_BACK_MEANWHILE: Scene = Scene { image: "granted-1", ..TAKEN_BACK_MEANWHILE };
 /// A share that is asked for again when its copy has failed.
-const ASKED_AGAIN: Scene = Scene { copy: "failed", event: Event::Share(&[WEB]), ..GOLDEN };
+pub const ASKED_AGAIN: Scene = Scene { copy: "failed", event: Event::Share(&[WEB]), ..GOLDEN };
+
+/// The calls of a scene if nothing disturbs it.
+pub fn calls(scene: Scene) -> Vec<Call> {
+    Stage::set(LocalAws::turn(), scene).calls()
+}
 
 /// A scene with the event that is disturbed.
 struct Stage {

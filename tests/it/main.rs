@@ -41,6 +41,7 @@ mod incidents;
 mod list_by_account;
 mod log_queries;
 mod log_record;
+mod model_order;
 mod provenance;
 mod publish;
 mod real_role;

@@ -273,8 +273,29 @@ impl Explorer {
         after.told.extend(ended.told.iter().cloned());
     }
 
+    /// The calls of AWS that the first invocation of a scene makes if nothing else runs and nothing goes wrong, as
+    /// `service:Operation`.
+    pub fn calls_alone(&mut self, scene: &Scene) -> Vec<&'static str> {
+        let Actor { whose, trigger, id, not_before, .. } = &scene.actors[0];
+        let mut kept = scene.before(&self.pools).later(*not_before);
+        let mut calls = Vec::new();
+        self.alone_with(*whose, (trigger, id), &mut kept, |call| calls.push(call.clone()));
+        calls.iter().filter_map(|call| call.operation(&self.pools)).collect()
+    }
+
     /// One invocation, from its beginning to its end, if nothing else runs and nothing goes wrong.
     fn alone(&mut self, whose: Whose, what: (&Trigger, &str), kept: &mut Kept) -> Rc<Ended> {
+        self.alone_with(whose, what, kept, |_| ())
+    }
+
+    /// The same, and shows each of its calls.
+    fn alone_with(
+        &mut self,
+        whose: Whose,
+        what: (&Trigger, &str),
+        kept: &mut Kept,
+        mut show: impl FnMut(&Call),
+    ) -> Rc<Ended> {
         let (tree, mut at) = (self.begin(whose, what), 0);
         loop {
             match self.trees[tree].node(at).next.clone() {
@@ -284,6 +305,7 @@ impl Explorer {
                 }
                 Err(calls) => {
                     let call = calls[0].clone();
+                    show(&call);
                     let (after, answer) = kept.answers(&call, &self.pools, Lag::default()).remove(0);
                     *kept = after;
                     at = self.child(tree, what, at, &(call, answer));

@@ -471,12 +471,13 @@ impl BrokenAtEnd<'_> {
         self.end.told().any(|told| told.result == result)
     }
 
-    /// Whether another hint has found nothing to write just before the second look of one; or has found what a request has
-    /// made, so that it need not delete the record just before that look.
+    /// Whether another hint has found nothing to write just before the second look of one; or has found what a request or a third
+    /// hint has made, so that it need not delete the record just before that look.
     fn is_overtaken(&self) -> bool {
         let is_complete = || self.scene.complete(self.end.ended, Kind::gives).contains(&true);
         let is_by_two = self.is_made_meanwhile() && self.cannot_launch() && is_complete();
-        (self.end.kept.is_overtaken || is_by_two) && self.is_lost(Ending::FoundNothing)
+        let is_by_three = self.scene.actors.iter().filter(|actor| actor.kind.is_hint()).count() > 2;
+        (self.end.kept.is_overtaken || is_by_two || is_by_three) && self.is_lost(Ending::FoundNothing)
     }
 
     /// Whether a request may make the share between the calls of two hints.

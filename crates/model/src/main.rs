@@ -25,8 +25,7 @@ use model::{
     search::Explored,
     sets::{
         approvals, approvals_of_one_that_may_go, approvals_until, approved_copies, copies, copies_until,
-        deregistrations, early, few_approved_copies, few_copies, few_copies_until, few_of_both, image_and_approvals,
-        other_copies, scenes,
+        deregistrations, early, few_copies, few_copies_until, few_of_both, image_and_approvals, scenes,
     },
 };
 
@@ -60,9 +59,7 @@ enum About {
     ImageAndApprovals,
     CopiesUntil,
     FewOfBoth,
-    OtherCopies,
     FewCopiesUntil,
-    FewApprovedCopies,
     ApprovalsUntil,
 }
 
@@ -76,9 +73,7 @@ impl About {
             Self::Copies => copies(size).collect(),
             Self::CopiesUntil => copies_until(size).collect(),
             Self::FewOfBoth => few_of_both(size).collect(),
-            Self::OtherCopies => other_copies(size).collect(),
             Self::FewCopiesUntil => few_copies_until(size).collect(),
-            Self::FewApprovedCopies => few_approved_copies(size).collect(),
             Self::ApprovalsUntil => approvals_until(size).collect(),
             Self::ImageAndApprovals => image_and_approvals(size).collect(),
             Self::ApprovedCopies => approved_copies(size).collect(),
@@ -164,9 +159,9 @@ const PARTS: [(About, usize, Limits, &[u8]); 66] = [
     (About::ApprovalsUntil, 2, Limits { crashes: 1, ..REDUCED }, &[8, 9, 20, 29]),
     (About::ApprovalsUntil, 2, Limits { reads: 1, ..REDUCED }, &[17, 18]),
     (About::ApprovalsUntil, 2, Limits { faults: 1, ..REDUCED }, &[8, 9, 20, 29]),
-    (About::OtherCopies, 3, SIMPLE, &[3, 5, 10, 26]),
+    (About::Copies, 3, SIMPLE, &[3, 5, 10, 26]),
     (About::FewCopiesUntil, 3, SIMPLE, &[]),
-    (About::FewApprovedCopies, 3, SIMPLE, &[5, 26]),
+    (About::ApprovedCopies, 3, SIMPLE, &[3, 5, 10, 26]),
 ];
 
 /// The numbers of the parts to explore may be given; otherwise it explores all.

@@ -65,6 +65,21 @@ impl Call {
         matches!(self, Self::CopyImage { .. } | Self::Write { .. })
     }
 
+    /// The service and operation, if it is a call of AWS.
+    pub fn operation(&self, pools: &Pools) -> Option<&'static str> {
+        Some(match self {
+            Self::Begin => return None,
+            Self::Image | Self::Copies | Self::IsThere(_) | Self::Source => "ec2:DescribeImages",
+            Self::Launch(_) => "ec2:DescribeImageAttribute",
+            Self::Copy(_) => "ec2:DescribeSnapshotAttribute",
+            Self::Grants => "kms:ListGrants",
+            Self::Names => "scheduler:ListSchedules",
+            Self::Schedule(_) | Self::LookAgain(_) => "scheduler:GetSchedule",
+            Self::CopyImage { .. } => "ec2:CopyImage",
+            Self::Write { step, .. } => pools.steps.get(*step).call(),
+        })
+    }
+
     /// Whether it reads something on which it depends whether the image in this slot is shared.
     fn is_about_facts_of(&self, slot: usize) -> bool {
         // A share by a grant makes its own if it may not list them: with the same Name, KMS answers with the one that is there.

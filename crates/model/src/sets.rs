@@ -20,19 +20,9 @@ pub fn few_copies(size: usize) -> impl Iterator<Item = Scene> {
     all(size, &Kind::FEW_COPIES, &Before::COPIES).filter(Scene::is_of_different_kinds)
 }
 
-/// The same of other kinds.
-pub fn other_copies(size: usize) -> impl Iterator<Item = Scene> {
-    all(size, &Kind::OTHER_COPIES, &Before::COPIES).filter(Scene::is_of_different_kinds)
-}
-
 /// The same of copies whose shares expire.
 pub fn few_copies_until(size: usize) -> impl Iterator<Item = Scene> {
     all(size, &Kind::FEW_COPIES_UNTIL, &Before::COPIES_UNTIL).filter(Scene::is_of_different_kinds)
-}
-
-/// The same of copies that need an approval.
-pub fn few_approved_copies(size: usize) -> impl Iterator<Item = Scene> {
-    all(size, &Kind::FEW_APPROVED_COPIES, &Before::APPROVED_COPIES).filter(Scene::is_of_different_kinds)
 }
 
 /// The same about approvals of an image that may be deregistered.
