@@ -476,13 +476,16 @@ impl BrokenAtEnd<'_> {
     fn is_overtaken(&self) -> bool {
         let is_complete = || self.scene.complete(self.end.ended, Kind::gives).contains(&true);
         let is_by_two = self.is_made_meanwhile() && self.cannot_launch() && is_complete();
-        let is_by_three = self.scene.actors.iter().filter(|actor| actor.kind.is_hint()).count() > 2;
-        (self.end.kept.is_overtaken || is_by_two || is_by_three) && self.is_lost(Ending::FoundNothing)
+        (self.end.kept.is_overtaken || is_by_two || self.is_among_three_hints()) && self.is_lost(Ending::FoundNothing)
     }
 
-    /// Whether a request may make the share between the calls of two hints.
+    /// Whether a request or a third hint may make the share between the calls of two hints.
     fn is_made_meanwhile(&self) -> bool {
-        self.scene.actors.len() > 2 && self.scene.has(Kind::gives)
+        self.scene.actors.len() > 2 && self.scene.has(Kind::gives) || self.is_among_three_hints()
+    }
+
+    fn is_among_three_hints(&self) -> bool {
+        self.scene.actors.iter().filter(|actor| actor.kind.is_hint()).count() > 2
     }
 
     fn is_given_up_late(&self) -> bool {
