@@ -81,6 +81,8 @@ mod tests {
             ("000022223333", "cn-north-1", "aws-cn")
         );
         assert_eq!(key.to_string(), "arn:aws-cn:kms:cn-north-1:000022223333:key/mrk-1234");
+        let longest = format!("arn:aws:kms:eu-west-1:111122223333:key/{}", "1".repeat(128));
+        assert_eq!(longest.parse::<KeyArn>().unwrap().as_str(), longest);
         for wrong in [
             "",
             "1234abcd",
