@@ -188,7 +188,7 @@ pub static EXCEPTIONS: [Exception; 29] = [
         },
     )
     .mended_by(Mend::TakeBack),
-    Exception::at_end(7, "A revoke at whose last look EC2 still describes the copy as pending.", &[GIVEN], |broken| {
+    Exception::at_end(7, "A revoke at whose closing look EC2 still describes the copy as pending.", &[GIVEN], |broken| {
         let seen_late = broken.end.kept.killed.seen_late;
         (1..SLOTS).all(|slot| seen_late & 1 << slot != 0 || broken.after().has_nothing(slot, ONE))
     })
