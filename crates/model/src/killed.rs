@@ -22,6 +22,8 @@ pub struct Killed {
     /// The invocations to which AWS has refused to begin a copy of an image that is there, and that have deleted the record of the
     /// share because of that, as bits.
     pub refused: u8,
+    /// The requests that were killed after they had asked for an approval, as bits. Sent again, they may ask anew.
+    pub asked: u8,
     /// Whether a request for a share was killed after it had deleted the record of an earlier one.
     pub is_replaced: bool,
     /// The requests whose record was deleted by an invocation that was killed after that, did not get the answer, or could not

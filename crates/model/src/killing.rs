@@ -1,6 +1,11 @@
 //! Owns how [`Killed`](crate::killed::Killed) is noted.
 
-use sharing::{domain::ExpiryName, outcome::Status, plan::Step, records::RecordName};
+use sharing::{
+    domain::ExpiryName,
+    outcome::Status,
+    plan::Step,
+    records::{Record, RecordName},
+};
 
 use crate::{
     kept::{Kept, Shared, had_by_target},
@@ -31,6 +36,10 @@ pub fn note_killing(kept: &mut Kept, scene: &Scene, actor: usize, answers: &Answ
     }
     if answers.to(|_| true).any(|(_, answer)| matches!(answer, Answer::Begun(_))) {
         killed.begun |= bit;
+    }
+    let is_ask = |step: &Step| matches!(step, Step::CreateApproval(record) if matches!(**record, Record::Ask(_)));
+    if done.iter().any(|step| is_ask(step)) {
+        killed.asked |= 2 << actor;
     }
     let ending = std::mem::take(&mut killed.ending[actor]);
     killed.unheard |= ending;

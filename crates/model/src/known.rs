@@ -144,7 +144,7 @@ impl Exception {
 }
 
 /// What is known not to hold. If several explain the same, the first counts.
-pub static EXCEPTIONS: [Exception; 29] = [
+pub static EXCEPTIONS: [Exception; 30] = [
     Exception::at_end(
         1,
         "A rule with `onAvailable` whose invocation is killed after its launch permission, while a revoke or a reset deletes \
@@ -360,6 +360,12 @@ pub static EXCEPTIONS: [Exception; 29] = [
         },
     )
     .mended_by(Mend::TakeBack),
+    Exception::at_end(
+        30,
+        "An ask that is killed before it answers, and decided before it is sent again.",
+        &[DECIDED_TWICE, GIVEN_THOUGH_REJECTED],
+        |broken| broken.is_asked_again(),
+    ),
 ];
 
 impl BrokenAtEnd<'_> {
@@ -502,6 +508,16 @@ impl BrokenAtEnd<'_> {
         let late = self.end.kept.given_up_late | again;
         let is_live = |slot: &usize| self.after().images[*slot].stands.now.is_live();
         (1..SLOTS).filter(is_live).all(|slot| late & 1 << slot != 0 || self.after().has_all(slot, ONE))
+    }
+
+    /// Whether each request that was told two different things was killed after it had asked.
+    fn is_asked_again(&self) -> bool {
+        let told: Vec<_> = self.end.told().collect();
+        let is_other = |one: &Told, other: &Told| one.request_id == other.request_id && one != other;
+        let twice = told.iter().filter(|one| told.iter().any(|other| is_other(one, other)));
+        let twice = twice.fold(0, |bits, told| bits | self.scene.bit_of(&told.request_id));
+        let asked = self.end.kept.killed.asked;
+        asked != 0 && twice & !asked == 0
     }
 
     /// Whether AWS has refused to begin a copy for one invocation, and another has begun it.

@@ -137,7 +137,7 @@ const PARTS: [(About, usize, Limits, &[u8]); 66] = [
     (About::CopiesUntil, 2, Limits { events: 1, ..REDUCED }, &[3, 4, 5, 10, 11, 12, 13, 14]),
     (About::CopiesUntil, 2, Limits { reads: 1, ..REDUCED }, &[3, 15, 17, 18, 19]),
     (About::FewOfBoth, 3, Limits { crashes: 1, ..SIMPLE }, &[1, 8, 9, 20, 27]),
-    (About::Approvals, 3, Limits { crashes: 1, ..SIMPLE }, &[8, 9, 26]),
+    (About::Approvals, 3, Limits { crashes: 1, ..SIMPLE }, &[8, 9, 26, 30]),
     (About::TheImage, 1, Limits { crashes: 1, lag: SCHEDULER, ..QUIET }, &[]),
     (About::TheImage, 2, Limits { lag: SCHEDULER, ..QUIET }, &[24, 25]),
     (About::Copies, 2, Limits { lag: SCHEDULER, ..QUIET }, &[3, 5, 10, 24, 25, 26]),

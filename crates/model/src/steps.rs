@@ -37,7 +37,9 @@ impl Move {
 
     /// The same after this path.
     pub(crate) fn after(self, path: Path) -> Self {
-        Self { path: Link::new(path, self.path.label().clone()), ..self }
+        let labels = self.path.labels();
+        let path = labels.into_iter().fold(path, |before, label| Some(Link::new(before, label)));
+        Self { path: path.expect("a step has a label"), ..self }
     }
 }
 
