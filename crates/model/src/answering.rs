@@ -73,7 +73,7 @@ impl Run<'_> {
         };
         let ended = tree.node(child).next.as_ref().ok();
         let is_over = !tree.failed(child);
-        let may_be_killed = call.is_write() && ended.is_some() && is_over && state.crashes > 0;
+        let may_be_killed = call.is_write() && ended.is_some() && state.crashes > 0;
         let killed = may_be_killed.then(|| {
             let mut killed = noted(after.clone(), None, false);
             let answers = answers.and(call.clone(), answer.clone());

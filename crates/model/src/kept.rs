@@ -311,10 +311,14 @@ impl Kept {
         self
     }
 
-    /// Only what AWS keeps, without what is noted beside it.
-    pub fn as_aws_keeps_it(&self) -> Self {
+    /// Only what AWS keeps and what was told and given, without what is noted to explain what does not hold. Whether a revoke ended
+    /// alone is not compared either: a reduced exploration may find more of them, which makes rules stricter.
+    pub fn as_rules_see_it(&self) -> Self {
         let Self { clock, is_withdrawn, may_go, is_source_gone, images, grants, made, schedules, .. } = self.clone();
-        Self { clock, is_withdrawn, may_go, is_source_gone, images, grants, made, schedules, ..Self::default() }
+        let Self { told, told_bad, told_undone, given, is_harmed, .. } = *self;
+        let kept =
+            Self { clock, is_withdrawn, may_go, is_source_gone, images, grants, made, schedules, ..Self::default() };
+        Self { told, told_bad, told_undone, given, is_harmed, ..kept }
     }
 
     /// What may happen now without an invocation.

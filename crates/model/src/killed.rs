@@ -31,6 +31,8 @@ pub struct Killed {
     pub unheard: u8,
     /// The requests whose record was deleted by an invocation that had read an earlier one of the same name, as bits.
     pub replaced: u8,
+    /// Whether a request has written a record under a name that another invocation had deleted.
+    pub is_written_anew: bool,
     /// Whether a reset that was killed after it had deleted a record did not see the create volume permission that is there.
     pub is_missed: bool,
     /// The copies that the last look of something that takes back showed as pending when they were available, as bits of their

@@ -149,6 +149,10 @@ fn note_step(
         }
     }
     match step {
+        Step::CreateCopyRecord(record) if *answer != Answer::Failed => {
+            let name = pools.names.put(&RecordName::Copy(record.name.clone()).to_string());
+            killed.is_written_anew |= before.endings.contains_key(&name);
+        }
         Step::CreateExpiry(expiry) => killed.taken &= !slot_of_record(&expiry.name),
         Step::DeleteExpiry { name, .. } if is_deleted => {
             let slot = slot_of_record(name);

@@ -153,6 +153,10 @@ impl Kind {
     /// The kinds that are explored of three invocations about copies.
     pub const FEW_COPIES: [Self; 4] = [Self::ShareCopy, Self::Tick, Self::Copied, Self::RevokeCopy];
 
+    /// Others of them, some of which come late or are about another target or requester.
+    pub const OTHER_COPIES: [Self; 6] =
+        [Self::ShareCopy, Self::ShareCopyToo, Self::Tick, Self::TickOfBoth, Self::LateTick, Self::ResetCopy];
+
     /// The kinds that are explored of three invocations about copies whose shares expire.
     pub const FEW_COPIES_UNTIL: [Self; 6] = [
         Self::ShareCopyUntil,

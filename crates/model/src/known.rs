@@ -328,7 +328,10 @@ pub static EXCEPTIONS: [Exception; 30] = [
         "A request that replaces a record, while another invocation ends it.",
         &[UNTOLD, ASK_LOST, UNDONE],
         |broken| match broken.what {
-            UNDONE => broken.is_made_meanwhile() && broken.is_replaced_and_ended(),
+            UNDONE => {
+                let is_written_anew = broken.end.kept.killed.is_written_anew;
+                is_written_anew && broken.is_made_meanwhile() && broken.is_replaced_and_ended()
+            }
             _ => broken.untold() & !broken.end.kept.killed.replaced == 0,
         },
     )
@@ -516,8 +519,7 @@ impl BrokenAtEnd<'_> {
         let is_other = |one: &Told, other: &Told| one.request_id == other.request_id && one != other;
         let twice = told.iter().filter(|one| told.iter().any(|other| is_other(one, other)));
         let twice = twice.fold(0, |bits, told| bits | self.scene.bit_of(&told.request_id));
-        let asked = self.end.kept.killed.asked;
-        asked != 0 && twice & !asked == 0
+        twice != 0 && twice & !self.end.kept.killed.asked == 0
     }
 
     /// Whether AWS has refused to begin a copy for one invocation, and another has begun it.

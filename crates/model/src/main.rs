@@ -25,7 +25,7 @@ use model::{
     search::Explored,
     sets::{
         approvals, approvals_of_one_that_may_go, approvals_until, approved_copies, copies, copies_until,
-        deregistrations, early, few_copies, few_copies_until, few_of_both, image_and_approvals, scenes,
+        deregistrations, early, few_copies, few_copies_until, few_of_both, image_and_approvals, other_copies, scenes,
     },
 };
 
@@ -53,6 +53,7 @@ enum About {
     Early,
     Copies,
     FewCopies,
+    OtherCopies,
     Approvals,
     ApprovalsOfAnImageThatMayGo,
     ApprovedCopies,
@@ -70,6 +71,7 @@ impl About {
             Self::AnImageThatMayGo => deregistrations(size).collect(),
             Self::Early => early().collect(),
             Self::FewCopies => few_copies(size).collect(),
+            Self::OtherCopies => other_copies(size).collect(),
             Self::Copies => copies(size).collect(),
             Self::CopiesUntil => copies_until(size).collect(),
             Self::FewOfBoth => few_of_both(size).collect(),
@@ -159,7 +161,7 @@ const PARTS: [(About, usize, Limits, &[u8]); 66] = [
     (About::ApprovalsUntil, 2, Limits { crashes: 1, ..REDUCED }, &[8, 9, 20, 29]),
     (About::ApprovalsUntil, 2, Limits { reads: 1, ..REDUCED }, &[17, 18]),
     (About::ApprovalsUntil, 2, Limits { faults: 1, ..REDUCED }, &[8, 9, 20, 29]),
-    (About::Copies, 3, SIMPLE, &[3, 5, 10, 26]),
+    (About::OtherCopies, 3, SIMPLE, &[3, 5, 10, 26]),
     (About::FewCopiesUntil, 3, SIMPLE, &[]),
     (About::ApprovedCopies, 3, SIMPLE, &[3, 5, 10, 26]),
 ];

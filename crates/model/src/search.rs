@@ -54,7 +54,7 @@ impl Explorer {
         let states: Vec<_> = run.order.iter().map(|(state, _)| *state).collect();
         let end = |state: &State| {
             let ended = run.ended(state)?;
-            Some(format!("{:?} {ended:?}", run.kept(state).as_aws_keeps_it()))
+            Some(format!("{:?} {ended:?}", run.kept(state).as_rules_see_it()))
         };
         (explored, states.iter().filter_map(end).collect())
     }

@@ -20,7 +20,12 @@ pub fn few_copies(size: usize) -> impl Iterator<Item = Scene> {
     all(size, &Kind::FEW_COPIES, &Before::COPIES).filter(Scene::is_of_different_kinds)
 }
 
-/// The same of copies whose shares expire.
+/// The same of other kinds, which may run more than once.
+pub fn other_copies(size: usize) -> impl Iterator<Item = Scene> {
+    all(size, &Kind::OTHER_COPIES, &Before::COPIES)
+}
+
+/// Those by which a copy whose share expires is asked for, made, shared and taken back, each at most once.
 pub fn few_copies_until(size: usize) -> impl Iterator<Item = Scene> {
     all(size, &Kind::FEW_COPIES_UNTIL, &Before::COPIES_UNTIL).filter(Scene::is_of_different_kinds)
 }

@@ -37,10 +37,10 @@ pub fn note_undoing(kind: Kind, taken: &Taken<'_>, (before, after): (&Kept, &mut
 fn overlooked(answers: &Answers, (name, there): (Word, Word), before: &Kept) -> u8 {
     let mut read = answers.to(|call| *call == Call::Schedule(name)).map(|(_, answer)| answer);
     let is_another = !read.any(|answer| *answer == Answer::Schedule(Some(there)));
-    let seen = answers.last_seen();
-    let is_seen = |slot: usize| seen.is_some_and(|seen| seen[slot].0.is_live());
+    // Without a look at the copies it gave the share up for another reason.
+    let is_unseen = |slot: usize| answers.last_seen().is_some_and(|seen| !seen[slot].0.is_live());
     let is_live = |slot: usize| before.images[slot].stands.now.is_live();
-    let overlooked = (1..SLOTS).filter(|slot| is_another || is_live(*slot) && !is_seen(*slot));
+    let overlooked = (1..SLOTS).filter(|slot| is_another || is_live(*slot) && is_unseen(*slot));
     overlooked.fold(0, |bits, slot| bits | 1 << slot)
 }
 

@@ -13,7 +13,7 @@ use model::{
 use crate::{LAG, QUIET, SIMPLE};
 
 /// What runs at once, what there is before, and what may go wrong.
-const SETS: [(&[Kind], &[Before], Limits); 12] = [
+const SETS: [(&[Kind], &[Before], Limits); 16] = [
     (&[Kind::ShareUntil, Kind::Revoke], &Before::ALL, Limits { crashes: 1, lag: LAG, ..QUIET }),
     (&[Kind::Available, Kind::Reset], &Before::ALL, Limits { reads: 1, ..SIMPLE }),
     (&[Kind::Renew, Kind::Expire], &Before::ALL, Limits { faults: 1, ..QUIET }),
@@ -26,17 +26,32 @@ const SETS: [(&[Kind], &[Before], Limits); 12] = [
     (&[Kind::ShareCopy, Kind::LastTick], &[Before::Waits, Before::Failed], Limits { faults: 1, ..QUIET }),
     (&[Kind::ShareUntil, Kind::Revoke, Kind::Available], &[Before::SharedUntil], SIMPLE),
     (&[Kind::Approve, Kind::CarryOn, Kind::Reject], &Before::APPROVALS, Limits { crashes: 1, ..SIMPLE }),
+    (&[Kind::Tick, Kind::RevokeCopy], &[Before::Copied], Limits { reads: 1, ..SIMPLE }),
+    (&[Kind::TickUntil, Kind::RevokeCopy], &[Before::CopiedUntil], Limits { reads: 1, ..SIMPLE }),
+    (&[Kind::ApproveCopy, Kind::CarryOnCopy], &[Before::CopyApproved], Limits { faults: 1, ..SIMPLE }),
+    (&[Kind::ApproveUntil, Kind::RejectUntil], &[Before::AskedUntil], Limits { crashes: 1, ..SIMPLE }),
+];
+
+/// The same where the image and an approval cross.
+const CROSSING: [([Kind; 2], [Before; 2], Limits); 2] = [
+    ([Kind::Revoke, Kind::Approve], [Before::SharedUntil, Before::Asked], Limits { crashes: 1, ..SIMPLE }),
+    ([Kind::ShareUntil, Kind::CarryOn], [Before::Unshared, Before::Approved], Limits { reads: 1, ..SIMPLE }),
 ];
 
 #[test]
 fn it_comes_to_every_end_to_which_all_orders_of_calls_come() {
-    for (kinds, before, limits) in SETS {
+    let sets = SETS.map(|(kinds, before, limits)| {
+        (before.iter().map(|before| Scene::new(kinds, *before)).collect::<Vec<_>>(), limits)
+    });
+    let crossing =
+        CROSSING.map(|(kinds, [before, beside], limits)| (vec![Scene::new(&kinds, before).beside(beside)], limits));
+    for (scenes, limits) in sets.into_iter().chain(crossing) {
         let mut ends = 0;
-        for scene in before.iter().map(|before| Scene::new(kinds, *before)) {
+        for scene in &scenes {
             let mut explorer = Explorer::new(Planted::Nothing);
             let mut explored = |is_reduced| {
                 let limits = Limits { is_reduced, ..limits };
-                let (Explored { found, known, .. }, ends) = explorer.ends(&scene, limits);
+                let (Explored { found, known, .. }, ends) = explorer.ends(scene, limits);
                 assert_eq!(found, None, "{}, {limits:?}", scene.name());
                 (ends, known.into_keys().collect::<BTreeSet<_>>())
             };
@@ -44,6 +59,6 @@ fn it_comes_to_every_end_to_which_all_orders_of_calls_come() {
             assert!(explored(true) == all, "{}, {limits:?}", scene.name());
             ends += all.0.len();
         }
-        assert!(ends > 20, "{kinds:?}: {ends} ends");
+        assert!(ends > 20, "{}: {ends} ends", scenes[0].name());
     }
 }
