@@ -71,7 +71,7 @@ pub enum Criterion {
 }
 
 impl Criterion {
-    /// The criterion in one word, as the contract names it.
+    /// The criterion in one word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Requester => "requester",

@@ -41,7 +41,7 @@ fn the_example_parses_and_resolves_names() {
 }
 
 #[test]
-fn the_contract_sample_parses() {
+fn a_sample_with_every_field_parses() {
     let allowlist = Allowlist::parse(
         r#"
 version: 1
