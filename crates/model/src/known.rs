@@ -484,7 +484,7 @@ impl BrokenAtEnd<'_> {
     /// hint has made, so that it need not delete the record just before that look.
     fn is_overtaken(&self) -> bool {
         let is_complete = || self.scene.complete(self.end.ended, Kind::gives).contains(&true);
-        let is_by_two = self.is_made_meanwhile() && self.cannot_launch() && is_complete();
+        let is_by_two = self.is_made_meanwhile() && is_complete();
         (self.end.kept.is_overtaken || is_by_two || self.is_among_three_hints()) && self.is_lost(Ending::FoundNothing)
     }
 

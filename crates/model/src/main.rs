@@ -151,7 +151,7 @@ const PARTS: [(About, usize, Limits, &[u8]); 66] = [
     (About::ApprovedCopies, 2, LATE, &[3, 7, 10, 26]),
     (About::ApprovedCopies, 2, Limits { events: 1, ..REDUCED }, &[3, 4, 5, 10, 11, 12, 13, 26]),
     (About::ApprovedCopies, 1, Limits { crashes: 1, reads: 2, ..QUIET }, &[8, 17]),
-    (About::ApprovedCopies, 2, Limits { reads: 1, ..REDUCED }, &[3, 5, 10, 15, 17, 19, 26]),
+    (About::ApprovedCopies, 2, Limits { reads: 1, ..REDUCED }, &[3, 10, 15, 17, 19, 26]),
     (About::ApprovedCopies, 2, Limits { faults: 1, ..REDUCED }, &[3, 6, 8, 10, 15, 23, 26, 28]),
     (About::Approvals, 1, Limits { crashes: 1, faults: 1, events: 1, ..QUIET }, &[8]),
     (About::Approvals, 2, Limits { events: 1, ..REDUCED }, &[26]),
