@@ -468,7 +468,7 @@ impl BrokenAtEnd<'_> {
 
     /// The same where a request has replaced the record, and another hint has perhaps deleted the new one.
     fn is_replaced_and_ended(&self) -> bool {
-        let endings = [Ending::Replaced, Ending::FoundNothing, Ending::Overlooked];
+        let endings = [Ending::Replaced, Ending::FoundNothing, Ending::Overlooked, Ending::GivenUp];
         self.end.is_lost_by(|why| why.is_some_and(|why| endings.iter().any(|ending| is_by(why, *ending))))
     }
 
