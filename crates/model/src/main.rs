@@ -121,7 +121,7 @@ const PARTS: [(About, usize, Limits, &[u8]); 66] = [
     ),
     (About::ApprovedCopies, 2, Limits { crashes: 1, ..REDUCED }, &[3, 6, 8, 10, 15, 21, 26]),
     (About::Copies, 2, Limits { reads: 1, ..REDUCED }, &[3, 5, 10, 15, 17, 19, 26]),
-    (About::FewCopies, 3, Limits { crashes: 1, ..SIMPLE }, &[3, 5, 6, 10, 15, 16, 21, 26]),
+    (About::FewCopies, 3, Limits { crashes: 1, ..SIMPLE }, &[3, 5, 6, 8, 10, 15, 16, 21, 26]),
     (About::TheImage, 3, Limits { crashes: 1, ..SIMPLE }, &[1, 20]),
     (About::ApprovalsOfAnImageThatMayGo, 1, Limits { crashes: 1, reads: 1, events: 1, ..QUIET }, &[8]),
     (About::ApprovalsOfAnImageThatMayGo, 2, Limits { events: 1, ..LATE }, &[26]),
