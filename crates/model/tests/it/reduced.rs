@@ -25,7 +25,7 @@ const SETS: [(&[Kind], &[Before], Limits); 16] = [
     (&[Kind::Tick, Kind::LateTick], &[Before::Copied], Limits { crashes: 1, ..QUIET }),
     (&[Kind::ShareCopy, Kind::LastTick], &[Before::Waits, Before::Failed], Limits { faults: 1, ..QUIET }),
     (&[Kind::ShareUntil, Kind::Revoke, Kind::Available], &[Before::SharedUntil], SIMPLE),
-    (&[Kind::Approve, Kind::CarryOn, Kind::Reject], &Before::APPROVALS, Limits { crashes: 1, ..SIMPLE }),
+    (&[Kind::Approve, Kind::CarryOn, Kind::Reject], &[Before::Asked], Limits { crashes: 1, ..SIMPLE }),
     (&[Kind::Tick, Kind::RevokeCopy], &[Before::Copied], Limits { reads: 1, ..SIMPLE }),
     (&[Kind::TickUntil, Kind::RevokeCopy], &[Before::CopiedUntil], Limits { reads: 1, ..SIMPLE }),
     (&[Kind::ApproveCopy, Kind::CarryOnCopy], &[Before::CopyApproved], Limits { faults: 1, ..SIMPLE }),
