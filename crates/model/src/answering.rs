@@ -1,6 +1,6 @@
 //! Owns what comes after a call: with each answer, what AWS keeps, how far the invocation is, and what is noted of it.
 
-use sharing::plan::Step;
+use std::rc::Rc;
 
 use crate::{
     explore::{Node, Run},
@@ -8,76 +8,132 @@ use crate::{
     kept::Kept,
     killing,
     kinds::{Actor, LAST_HINT},
+    known::{BrokenByStep, Exception},
     rules::Taken,
     script::{Answer, Call, Ended},
-    steps::{Label, Move, State},
+    steps::{Label, Move, State, Wrong},
     undoing::note_undoing,
 };
 
+/// An invocation that makes a call, and what its answers depend on besides.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Asking {
+    actor: usize,
+    kept: u32,
+    at: u32,
+    call: Call,
+    /// Whether nothing else runs.
+    is_alone: bool,
+    is_overtaking: bool,
+    may_fail: bool,
+    may_be_killed: bool,
+}
+
+/// An answer, and what comes after it.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    answer: Answer,
+    /// Whether it is one of those that are counted, because they fail.
+    is_failure: bool,
+    kept: u32,
+    at: u32,
+    /// What is kept if the invocation is killed before it says that it has ended.
+    killed: Option<u32>,
+    wrong: Vec<Wrong>,
+}
+
 impl Run<'_> {
-    /// Every answer to a call.
+    /// The steps to every answer to a call.
     pub(crate) fn answers(&mut self, state: &State, actor: usize, call: &Call, moves: &mut Vec<Move>) {
-        let kept = self.explorer.kept[state.kept as usize].clone();
-        if *call == Call::Begin && kept.clock < self.scene.actors[actor].not_before {
-            return;
-        }
-        let mut answers: Vec<_> = kept
-            .answers(call, &self.explorer.pools, self.limits.lag)
-            .into_iter()
-            .map(|(after, answer)| (after, answer, *state))
-            .collect();
-        let is_copy = matches!(call, Call::CopyImage { .. });
         let is_write = call.is_write();
-        if is_write && state.faults > 0 {
-            let to = State { faults: state.faults - 1, ..*state };
-            answers.extend(answers.clone().into_iter().map(|(after, ..)| (after, Answer::Lost, to)));
-            answers.extend(is_copy.then(|| ((*kept).clone(), Answer::Refused, to)));
-            answers.push(((*kept).clone(), Answer::Failed, to));
-        } else if !is_write && *call != Call::Begin && state.reads > 0 {
-            let to = State { reads: state.reads - 1, ..*state };
-            answers.extend([Answer::Failed, Answer::Refused].map(|answer| ((*kept).clone(), answer, to)));
-        }
-        for (after, answer, to) in answers {
-            self.answered(&to, actor, (call, &answer), (&kept, after), moves);
+        let asking = Asking {
+            actor,
+            kept: state.kept,
+            at: state.at[actor],
+            call: call.clone(),
+            is_alone: self.is_alone(state, actor),
+            is_overtaking: self.is_overtaking(state, actor, call),
+            may_fail: *call != Call::Begin && if is_write { state.faults > 0 } else { state.reads > 0 },
+            may_be_killed: is_write && state.crashes > 0,
+        };
+        let known = self.answered.get(&asking).cloned();
+        let answered = known.unwrap_or_else(|| {
+            let answered = self.ask(&asking);
+            self.answered.insert(asking, answered.clone());
+            answered
+        });
+        for Answered { answer, is_failure, kept, at, killed, wrong } in &*answered {
+            let mut to = State { kept: *kept, owed: state.owed & !(1 << actor), ..*state };
+            to.at[actor] = *at;
+            to.faults -= u8::from(*is_failure && is_write);
+            to.reads -= u8::from(*is_failure && !is_write);
+            let step = Move::new(to, Label::Calls(actor, call.clone(), answer.clone()));
+            if let Some(kept) = *killed {
+                let mut to = State { kept, crashes: state.crashes - 1, owed: self.owed_after(state, actor), ..to };
+                to.at[actor] = 0;
+                moves.push(Move::new(to, Label::Crashes(actor)).after(Some(step.path.clone())));
+            }
+            moves.push(Move { wrong: wrong.clone(), ..step });
         }
     }
 
-    /// The steps to what AWS keeps after this answer: the invocation goes on, or has ended, or is killed before it says so.
+    /// Whether nothing but this invocation runs.
+    pub(crate) fn is_alone(&self, state: &State, actor: usize) -> bool {
+        let mut others = (0..self.scene.actors.len()).filter(|other| *other != actor);
+        !others.any(|other| self.tree(other).is_running(state.at[other]))
+    }
+
+    fn ask(&mut self, asking: &Asking) -> Rc<[Answered]> {
+        let Asking { actor, call, may_fail, .. } = asking;
+        let kept = self.explorer.kept[asking.kept as usize].clone();
+        if *call == Call::Begin && kept.clock < self.scene.actors[*actor].not_before {
+            return Rc::new([]);
+        }
+        let answers = kept.answers(call, &self.explorer.pools, self.limits.lag);
+        let mut failures = Vec::new();
+        if *may_fail && call.is_write() {
+            failures.extend(answers.iter().map(|(after, _)| (after.clone(), Answer::Lost)));
+            let is_copy = matches!(call, Call::CopyImage { .. });
+            failures.extend(is_copy.then(|| ((*kept).clone(), Answer::Refused)));
+            failures.push(((*kept).clone(), Answer::Failed));
+        } else if *may_fail {
+            failures.extend([Answer::Failed, Answer::Refused].map(|answer| ((*kept).clone(), answer)));
+        }
+        let answers = answers.into_iter().map(|answer| (answer, false));
+        let all = answers.chain(failures.into_iter().map(|answer| (answer, true)));
+        all.map(|((after, answer), is_failure)| self.answered(asking, (answer, is_failure), (&kept, after))).collect()
+    }
+
+    /// What comes after this answer: the invocation goes on, or has ended, or is killed before it says so.
     fn answered(
         &mut self,
-        state: &State,
-        actor: usize,
-        (call, answer): (&Call, &Answer),
+        asking: &Asking,
+        (answer, is_failure): (Answer, bool),
         (before, after): (&Kept, Kept),
-        moves: &mut Vec<Move>,
-    ) {
-        let Actor { trigger, id, kind, .. } = &self.scene.actors[actor];
-        let at = state.at[actor];
-        let child = self.explorer.child(self.trees[actor], (trigger, id), at, &(call.clone(), answer.clone()));
-        let is_overtaking = self.is_overtaking(state, actor, call);
-        let mut others = (0..self.scene.actors.len()).filter(|other| *other != actor);
-        let is_alone = !others.any(|other| self.tree(other).is_running(state.at[other]));
-        let (pools, scene, tree) = (&self.explorer.pools, self.scene, self.tree(actor));
-        let Node { answers, unread, .. } = tree.node(at);
-        let taken = Taken { actor, call, unread, answers };
+    ) -> Answered {
+        let Asking { actor, at, call, is_alone, is_overtaking, may_be_killed, .. } = asking;
+        let Actor { trigger, id, kind, .. } = &self.scene.actors[*actor];
+        let child = self.explorer.child(self.trees[*actor], (trigger, id), *at, &(call.clone(), answer.clone()));
+        let (pools, scene, tree) = (&self.explorer.pools, self.scene, self.tree(*actor));
+        let Node { answers, unread, .. } = tree.node(*at);
+        let taken = Taken { actor: *actor, call, unread, answers };
         let began = tree.node(child).answers.began();
         let is_failed = call.is_write() && matches!(answer, Answer::Failed | Answer::Lost);
         let noted = |mut after: Kept, ended: Option<&Ended>, is_over: bool| {
-            after.is_last_hint_failed |= is_failed && began == Some(LAST_HINT) && scene.carries_on(actor);
-            giving::note_giving(scene, &taken, (before, &mut after), (ended, is_alone), pools);
+            after.is_last_hint_failed |= is_failed && began == Some(LAST_HINT) && scene.carries_on(*actor);
+            giving::note_giving(scene, &taken, (before, &mut after), (ended, *is_alone), pools);
             note_undoing(*kind, &taken, (before, &mut after), pools);
             let result = ended.filter(|_| is_over).map(|ended| ended.result);
-            killing::note_call(scene, (&taken, answer), (before, &mut after), (pools, result));
+            killing::note_call(scene, (&taken, &answer), (before, &mut after), (pools, result));
             after.is_overtaken |= is_overtaking;
             after
         };
         let ended = tree.node(child).next.as_ref().ok();
         let is_over = !tree.failed(child);
-        let may_be_killed = call.is_write() && ended.is_some() && state.crashes > 0;
-        let killed = may_be_killed.then(|| {
+        let killed = (*may_be_killed && ended.is_some()).then(|| {
             let mut killed = noted(after.clone(), None, false);
             let answers = answers.and(call.clone(), answer.clone());
-            killing::note_killing(&mut killed, scene, actor, &answers, pools);
+            killing::note_killing(&mut killed, scene, *actor, &answers, pools);
             killed
         });
         let for_good = ended.and_then(|ended| ended.for_good);
@@ -85,25 +141,17 @@ impl Run<'_> {
         if let Some(ended) = ended.filter(|_| !is_over) {
             scene.note_told(&mut after, &ended.told);
         }
-        let after = noted(after, ended.map(|ended| &**ended), is_over);
+        let after = noted(after, ended.map(|ended| &**ended), is_over).seen_with(self.limits.lag);
+        let why = |what| Exception::of_step(what, &BrokenByStep { scene, taken, after: &after, pools });
+        let wrong = scene.check_step(taken, before, &after, pools).into_iter().map(|what| (what, why(what))).collect();
         let killed = killed.map(|killed| self.keep(killed));
-        let mut to = State { kept: self.keep(after), owed: state.owed & !(1 << actor), ..*state };
-        to.at[actor] = child;
-        let step = Move::new(state, to, Label::Calls(actor, call.clone(), answer.clone()));
-        if let Some(kept) = killed {
-            let mut to = State { kept, crashes: state.crashes - 1, owed: self.owed_after(state, actor), ..to };
-            to.at[actor] = 0;
-            moves.push(Move::new(state, to, Label::Crashes(actor)).after(Some(step.path.clone())));
-        }
-        moves.push(step);
+        Answered { answer, is_failure, kept: self.keep(after), at: child, killed, wrong }
     }
 
     /// Whether this call deletes the record that another hint is about to look at again. It may look at the record of an expiry
     /// before.
     fn is_overtaking(&self, state: &State, actor: usize, call: &Call) -> bool {
-        let Call::Write { step, .. } = call else { return false };
-        let Step::DeleteCopyRecord { name, .. } = &*self.explorer.pools.steps.get(*step) else { return false };
-        let name = self.explorer.pools.names.put(&name.to_string());
+        let Some(name) = self.explorer.pools.deletes_copy_record(call) else { return false };
         let looks = |other| {
             let Node { answers, next, .. } = self.tree(other).node(state.at[other]);
             let has_written = answers.steps_done(&self.explorer.pools).next().is_some();

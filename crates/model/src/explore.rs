@@ -1,7 +1,8 @@
 //! Owns [`Explorer`], what it knows of invocations and of what AWS keeps; and `Run`, the steps that one scene may take next.
 
-use std::rc::Rc;
+use std::{hash::BuildHasherDefault, rc::Rc};
 
+use indexmap::IndexMap;
 use sharing::{
     domain::CopyName,
     facts::Failure,
@@ -10,7 +11,8 @@ use sharing::{
 };
 
 use crate::{
-    hashing::QuickMap,
+    answering::{Answered, Asking},
+    hashing::{Quick, QuickMap},
     invoke::invoke,
     kept::{Event, Kept, Lag},
     killing,
@@ -121,8 +123,11 @@ impl Explorer {
             scene,
             trees,
             limits,
-            known: QuickMap::default(),
-            order: Vec::new(),
+            known: IndexMap::default(),
+            answered: QuickMap::default(),
+            stopped: QuickMap::default(),
+            happened: QuickMap::default(),
+            passed: QuickMap::default(),
             stops: QuickMap::default(),
         }
     }
@@ -337,9 +342,17 @@ pub(crate) struct Run<'e> {
     /// The places of the trees of the scene's invocations.
     pub(crate) trees: Vec<usize>,
     pub(crate) limits: Limits,
-    pub(crate) known: QuickMap<State, usize>,
-    /// Every state with the one before it.
-    pub(crate) order: Vec<(State, usize)>,
+    /// Every state with the place of the one before it.
+    pub(crate) known: IndexMap<State, usize, BuildHasherDefault<Quick>>,
+    /// What comes after each answer.
+    pub(crate) answered: QuickMap<Asking, Rc<[Answered]>>,
+    /// What is kept when an invocation is killed, or AWS has failed it, and it is sent again: by its place, what was kept, and how
+    /// far it was.
+    stopped: QuickMap<(usize, u32, u32), u32>,
+    /// What may happen, and what is kept then.
+    happened: QuickMap<u32, Rc<[(Event, u32)]>>,
+    /// What is kept when time has passed, by what was, and whether a write has failed.
+    passed: QuickMap<(u32, bool), u32>,
     /// Where the reads of an invocation may stop.
     pub(crate) stops: QuickMap<Reader, Rc<[Stop]>>,
 }
@@ -362,12 +375,9 @@ impl Run<'_> {
         if !self.tree(actor).failed(state.at[actor]) {
             return None;
         }
-        let mut kept = self.kept(state).clone();
-        let answers = &self.tree(actor).node(state.at[actor]).answers;
-        killing::note_again(&mut kept, self.scene, actor, answers, &self.explorer.pools);
-        let mut to = State { kept: self.keep(kept), ..*state };
+        let mut to = State { kept: self.stopped(state, actor, killing::note_again), ..*state };
         to.at[actor] = 0;
-        Some(Move::new(state, to, Label::IsSentAgain(actor)))
+        Some(Move::new(to, Label::IsSentAgain(actor)))
     }
 
     /// This invocation is killed, and will be sent again. After its last call, `answered` does that.
@@ -375,13 +385,24 @@ impl Run<'_> {
         if state.crashes == 0 || !self.tree(actor).is_running(state.at[actor]) {
             return None;
         }
-        let mut kept = self.kept(state).clone();
-        let answers = &self.tree(actor).node(state.at[actor]).answers;
-        killing::note_killing(&mut kept, self.scene, actor, answers, &self.explorer.pools);
-        let kept = self.keep(kept);
+        let kept = self.stopped(state, actor, killing::note_killing);
         let mut to = State { kept, crashes: state.crashes - 1, owed: self.owed_after(state, actor), ..*state };
         to.at[actor] = 0;
-        Some(Move::new(state, to, Label::Crashes(actor)))
+        Some(Move::new(to, Label::Crashes(actor)))
+    }
+
+    /// What is kept when this invocation is stopped, which has ended or has not.
+    fn stopped(&mut self, state: &State, actor: usize, note: fn(&mut Kept, &Scene, usize, &Answers, &Pools)) -> u32 {
+        let stopped = (actor, state.kept, state.at[actor]);
+        if let Some(kept) = self.stopped.get(&stopped) {
+            return *kept;
+        }
+        let mut kept = self.kept(state).clone();
+        let answers = &self.tree(actor).node(state.at[actor]).answers;
+        note(&mut kept, self.scene, actor, answers, &self.explorer.pools);
+        let kept = self.keep(kept);
+        self.stopped.insert(stopped, kept);
+        kept
     }
 
     /// The invocations that are to be sent again, when this one is killed too.
@@ -389,20 +410,28 @@ impl Run<'_> {
         state.owed | u8::from(self.scene.is_sent_again_soon(actor)) << actor
     }
 
-    /// Something happens without an invocation.
-    pub(crate) fn happens(&mut self, state: &State, event: Event) -> Option<Move> {
-        let events = state.events.checked_sub(u8::from(!event.is_expected()))?;
-        if !self.scene.may_happen(event) {
-            return None;
+    /// What may happen without an invocation, and what is kept then.
+    pub(crate) fn events(&mut self, state: &State) -> Rc<[(Event, u32)]> {
+        if let Some(known) = self.happened.get(&state.kept) {
+            return known.clone();
         }
-        let after = self.kept(state).after(event);
-        let to = State { kept: self.keep(after), events, ..*state };
-        Some(Move::new(state, to, Label::Happens(event)))
+        let kept = self.explorer.kept[state.kept as usize].clone();
+        let may_happen =
+            |event: &Event| (event.is_expected() || self.limits.events > 0) && self.scene.may_happen(*event);
+        let events: Vec<_> = kept.events().into_iter().filter(may_happen).collect();
+        let events: Rc<[_]> = events.into_iter().map(|event| (event, self.keep(kept.after(event)))).collect();
+        self.happened.insert(state.kept, events.clone());
+        events
+    }
+
+    /// Something happens without an invocation.
+    pub(crate) fn happens(&self, state: &State, (event, kept): (Event, u32)) -> Option<Move> {
+        let events = state.events.checked_sub(u8::from(!event.is_expected()))?;
+        Some(Move::new(State { kept, events, ..*state }, Label::Happens(event)))
     }
 
     pub(crate) fn time_passes(&mut self, state: &State) -> Option<Move> {
-        let kept = self.kept(state).clone();
-        let place = self.scene.place_after(kept.clock)?;
+        let place = self.scene.place_after(self.kept(state).clock)?;
         let is_owed = |actor: &usize| state.owed & 1 << actor != 0;
         if !(0..self.scene.actors.len()).filter(is_owed).all(|actor| self.scene.may_wait_until(place, actor)) {
             return None;
@@ -414,10 +443,15 @@ impl Run<'_> {
             return None;
         }
         let has_failed = state.faults < self.limits.faults;
-        let Aftermath { mut kept, told } = self.explorer.later(&kept, place, has_failed);
-        self.scene.note_told(&mut kept, &told);
-        let to = State { kept: self.keep(kept), ..*state };
-        Some(Move::new(state, to, Label::TimePasses))
+        let kept = self.passed.get(&(state.kept, has_failed)).copied().unwrap_or_else(|| {
+            let kept = self.explorer.kept[state.kept as usize].clone();
+            let Aftermath { mut kept, told } = self.explorer.later(&kept, place, has_failed);
+            self.scene.note_told(&mut kept, &told);
+            let kept = self.keep(kept);
+            self.passed.insert((state.kept, has_failed), kept);
+            kept
+        });
+        Some(Move::new(State { kept, ..*state }, Label::TimePasses))
     }
 
     /// The calls of this invocation that may be answered next.

@@ -29,17 +29,19 @@ impl Run<'_> {
             self.write(&(*state, None), actor, &mut moves);
             for (to, path) in self.read_on(&(*state, None), actor, |_| true) {
                 if self.tree(actor).node(to.at[actor]).next.is_ok() {
-                    moves.extend(path.map(|path| Move { path, from: *state, to }));
+                    moves.extend(path.map(|path| Move { path, to, wrong: Vec::new() }));
                 } else {
                     self.write(&(to, path), actor, &mut moves);
                 }
             }
             moves.extend(self.sent_again(state, actor));
         }
-        for event in self.kept(state).events() {
-            let changed = Place::changed_by_event(event);
+        for (event, _) in &*self.events(state) {
+            let changed = Place::changed_by_event(*event);
             for (from, path) in self.others_read((*state, None), None, &changed) {
-                moves.extend(self.happens(&from, event).map(|step| step.after(path)));
+                let next = self.events(&from).iter().copied().find(|(next, _)| next == event);
+                let step = next.and_then(|next| self.happens(&from, next));
+                moves.extend(step.map(|step| step.after(path)));
             }
         }
         moves.extend(self.time_passes(state));
@@ -93,8 +95,7 @@ impl Run<'_> {
     }
 
     fn stops(&mut self, state: &State, actor: usize) -> Rc<[Stop]> {
-        let mut others = (0..self.scene.actors.len()).filter(|other| *other != actor);
-        let is_alone = !others.any(|other| self.tree(other).is_running(state.at[other]));
+        let is_alone = self.is_alone(state, actor);
         let reader = Reader { actor, kept: state.kept, at: state.at[actor], reads: state.reads, is_alone };
         if let Some(known) = self.stops.get(&reader) {
             return known.clone();

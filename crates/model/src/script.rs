@@ -209,6 +209,8 @@ pub struct Pools {
     pub words: Pool<String>,
     /// What the schedules say, by their names and contents: reading a record costs more than everything else about a state.
     records: RefCell<QuickMap<(Word, Word), Rc<Record>>>,
+    /// The names of the records of copies that steps delete.
+    deleted: RefCell<QuickMap<Word, Option<Word>>>,
 }
 
 impl Pools {
@@ -217,6 +219,15 @@ impl Pools {
         let mut names: Vec<_> = names.copied().collect();
         names.sort_by_key(|name| self.names.get(*name));
         names
+    }
+
+    /// The name of the record of a copy that this call deletes.
+    pub fn deletes_copy_record(&self, call: &Call) -> Option<Word> {
+        let Call::Write { step, .. } = call else { return None };
+        *self.deleted.borrow_mut().entry(*step).or_insert_with(|| match &*self.steps.get(*step) {
+            Step::DeleteCopyRecord { name, .. } => Some(self.names.put(&name.to_string())),
+            _ => None,
+        })
     }
 
     /// The record that this schedule of this name is.

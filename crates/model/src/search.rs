@@ -2,16 +2,16 @@
 //! the shortest.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque, hash_map::Entry},
+    collections::{BTreeMap, BTreeSet},
     rc::Rc,
 };
 
 use crate::{
-    explore::{Explorer, Limits, Node, Run},
+    explore::{Explorer, Limits, Run},
     kept::Kept,
     killed::MOST,
-    known::{BrokenByStep, Exception, NOT_MENDED},
-    rules::{End, Taken},
+    known::{Exception, NOT_MENDED},
+    rules::End,
     scenes::Scene,
     script::{Call, Ended},
     steps::{Label, Move, State},
@@ -51,12 +51,11 @@ impl Explorer {
     pub fn ends(&mut self, scene: &Scene, limits: Limits) -> (Explored, BTreeSet<String>) {
         let mut run = self.run(scene, limits);
         let explored = run.explore();
-        let states: Vec<_> = run.order.iter().map(|(state, _)| *state).collect();
         let end = |state: &State| {
             let ended = run.ended(state)?;
             Some(format!("{:?} {ended:?}", run.kept(state).as_rules_see_it()))
         };
-        (explored, states.iter().filter_map(end).collect())
+        (explored, run.known.keys().filter_map(end).collect())
     }
 }
 
@@ -66,12 +65,10 @@ impl Run<'_> {
         let kept = self.keep(kept);
         let Limits { crashes, faults, reads, events, .. } = self.limits;
         let first = State { kept, at: [0; MOST], crashes, faults, reads, events, owed: 0 };
-        let mut waiting = VecDeque::from([0]);
         self.known.insert(first, 0);
-        self.order.push((first, 0));
         let mut explored = Explored { states: 0, steps: 0, ends: 0, found: None, known: BTreeMap::new() };
-        while let Some(place) = waiting.pop_front() {
-            let state = self.order[place].0;
+        while let Some((state, _)) = self.known.get_index(explored.states) {
+            let (state, place) = (*state, explored.states);
             explored.states += 1;
             if let Some(ended) = self.ended(&state) {
                 explored.ends += 1;
@@ -98,17 +95,12 @@ impl Run<'_> {
             }
             for step in self.moves(&state) {
                 explored.steps += 1;
-                for found in self.check_step(&step) {
-                    if !self.is_known(found, place, Some(&step), &mut explored) {
+                for wrong in step.wrong.clone() {
+                    if !self.is_known(wrong, place, Some(&step), &mut explored) {
                         return explored;
                     }
                 }
-                let next = self.order.len();
-                if let Entry::Vacant(entry) = self.known.entry(step.to) {
-                    entry.insert(next);
-                    self.order.push((step.to, place));
-                    waiting.push_back(next);
-                }
+                self.known.entry(step.to).or_insert(place);
             }
         }
         explored
@@ -158,17 +150,6 @@ impl Run<'_> {
         actors.map(end).collect()
     }
 
-    /// What is wrong after this step, each with why that is known.
-    fn check_step(&self, step: &Move) -> Vec<(&'static str, Option<&'static Exception>)> {
-        let Move { path, from, to } = step;
-        let Label::Calls(actor, call, _) = path.label() else { return Vec::new() };
-        let (before, after) = (self.kept(from), self.kept(to));
-        let (pools, Node { unread, answers, .. }) = (&self.explorer.pools, self.tree(*actor).node(from.at[*actor]));
-        let taken = Taken { actor: *actor, call, unread, answers };
-        let why = |what| Exception::of_step(what, &BrokenByStep { scene: self.scene, taken, after, pools });
-        self.scene.check_step(taken, before, after, pools).into_iter().map(|what| (what, why(what))).collect()
-    }
-
     fn moves(&mut self, state: &State) -> Vec<Move> {
         if self.limits.is_reduced {
             return self.reduced_moves(state);
@@ -181,8 +162,8 @@ impl Run<'_> {
             moves.extend(self.sent_again(state, actor));
             moves.extend(self.crash(state, actor));
         }
-        for event in self.kept(state).events() {
-            moves.extend(self.happens(state, event));
+        for event in &*self.events(state) {
+            moves.extend(self.happens(state, *event));
         }
         moves.extend(self.time_passes(state));
         moves
@@ -191,8 +172,8 @@ impl Run<'_> {
     fn trace(&mut self, mut place: usize, last: Option<&Move>) -> Vec<String> {
         let mut steps: Vec<_> = last.iter().map(|step| step.path.labels()).collect();
         while place > 0 {
-            let (to, before) = self.order[place];
-            let from = self.order[before].0;
+            let (to, before) = self.known.get_index(place).map(|(to, before)| (*to, *before)).expect("it is known");
+            let from = *self.known.get_index(before).expect("it is known").0;
             steps.push(
                 self.moves(&from)
                     .iter()

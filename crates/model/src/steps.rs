@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::{
     kept::Event,
     killed::MOST,
+    known::Exception,
     script::{Answer, Call},
 };
 
@@ -25,14 +26,16 @@ pub(crate) struct State {
 pub(crate) struct Move {
     /// What led to it since the state before, and the step itself.
     pub(crate) path: Rc<Link>,
-    /// The state just before the step itself.
-    pub(crate) from: State,
     pub(crate) to: State,
+    pub(crate) wrong: Vec<Wrong>,
 }
 
+/// What is wrong after a step, and the exception that explains it.
+pub(crate) type Wrong = (&'static str, Option<&'static Exception>);
+
 impl Move {
-    pub(crate) fn new(from: &State, to: State, label: Label) -> Self {
-        Self { path: Link::new(None, label), from: *from, to }
+    pub(crate) fn new(to: State, label: Label) -> Self {
+        Self { path: Link::new(None, label), to, wrong: Vec::new() }
     }
 
     /// The same after this path.
@@ -77,14 +80,6 @@ impl Link {
     /// These reads after these.
     pub(crate) fn reads(before: Path, reads: Path) -> Rc<Self> {
         Rc::new(Self { before, last: Part::Reads(reads) })
-    }
-
-    /// The last label.
-    pub(crate) fn label(&self) -> &Label {
-        match &self.last {
-            Part::Label(label) => label,
-            Part::Reads(path) => path.as_ref().expect("there are reads").label(),
-        }
     }
 
     /// Every label, in its order.
