@@ -15,13 +15,14 @@ use crate::{
     undoing::note_undoing,
 };
 
-/// An invocation that makes a call, and what its answers depend on besides.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// An invocation that makes one of its calls, and what the answers depend on besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Asking {
-    actor: usize,
     kept: u32,
     at: u32,
-    call: Call,
+    actor: u8,
+    /// The place of the call.
+    call: u8,
     /// Whether nothing else runs.
     is_alone: bool,
     is_overtaking: bool,
@@ -43,14 +44,20 @@ pub(crate) struct Answered {
 }
 
 impl Run<'_> {
-    /// The steps to every answer to a call.
-    pub(crate) fn answers(&mut self, state: &State, actor: usize, call: &Call, moves: &mut Vec<Move>) {
+    /// The steps to every answer to the call in this place.
+    pub(crate) fn answers(
+        &mut self,
+        state: &State,
+        actor: usize,
+        (place, call): &(usize, Call),
+        moves: &mut Vec<Move>,
+    ) {
         let is_write = call.is_write();
         let asking = Asking {
-            actor,
             kept: state.kept,
             at: state.at[actor],
-            call: call.clone(),
+            actor: u8::try_from(actor).unwrap(),
+            call: u8::try_from(*place).unwrap(),
             is_alone: self.is_alone(state, actor),
             is_overtaking: self.is_overtaking(state, actor, call),
             may_fail: *call != Call::Begin && if is_write { state.faults > 0 } else { state.reads > 0 },
@@ -58,7 +65,7 @@ impl Run<'_> {
         };
         let known = self.answered.get(&asking).cloned();
         let answered = known.unwrap_or_else(|| {
-            let answered = self.ask(&asking);
+            let answered = self.ask(&asking, (actor, call));
             self.answered.insert(asking, answered.clone());
             answered
         });
@@ -83,45 +90,48 @@ impl Run<'_> {
         !others.any(|other| self.tree(other).is_running(state.at[other]))
     }
 
-    fn ask(&mut self, asking: &Asking) -> Rc<[Answered]> {
-        let Asking { actor, call, may_fail, .. } = asking;
+    fn ask(&mut self, asking: &Asking, (actor, call): (usize, &Call)) -> Rc<[Answered]> {
+        let may_fail = asking.may_fail;
         let kept = self.explorer.kept[asking.kept as usize].clone();
-        if *call == Call::Begin && kept.clock < self.scene.actors[*actor].not_before {
+        if *call == Call::Begin && kept.clock < self.scene.actors[actor].not_before {
             return Rc::new([]);
         }
         let answers = kept.answers(call, &self.explorer.pools, self.limits.lag);
         let mut failures = Vec::new();
-        if *may_fail && call.is_write() {
+        if may_fail && call.is_write() {
             failures.extend(answers.iter().map(|(after, _)| (after.clone(), Answer::Lost)));
             let is_copy = matches!(call, Call::CopyImage { .. });
             failures.extend(is_copy.then(|| ((*kept).clone(), Answer::Refused)));
             failures.push(((*kept).clone(), Answer::Failed));
-        } else if *may_fail {
+        } else if may_fail {
             failures.extend([Answer::Failed, Answer::Refused].map(|answer| ((*kept).clone(), answer)));
         }
         let answers = answers.into_iter().map(|answer| (answer, false));
         let all = answers.chain(failures.into_iter().map(|answer| (answer, true)));
-        all.map(|((after, answer), is_failure)| self.answered(asking, (answer, is_failure), (&kept, after))).collect()
+        all.map(|((after, answer), is_failure)| {
+            self.answered((asking, actor, call), (answer, is_failure), (&kept, after))
+        })
+        .collect()
     }
 
     /// What comes after this answer: the invocation goes on, or has ended, or is killed before it says so.
     fn answered(
         &mut self,
-        asking: &Asking,
+        (asking, actor, call): (&Asking, usize, &Call),
         (answer, is_failure): (Answer, bool),
         (before, after): (&Kept, Kept),
     ) -> Answered {
-        let Asking { actor, at, call, is_alone, is_overtaking, may_be_killed, .. } = asking;
-        let Actor { trigger, id, kind, .. } = &self.scene.actors[*actor];
-        let child = self.explorer.child(self.trees[*actor], (trigger, id), *at, &(call.clone(), answer.clone()));
-        let (pools, scene, tree) = (&self.explorer.pools, self.scene, self.tree(*actor));
-        let Node { answers, unread, .. } = tree.node(*at);
-        let taken = Taken { actor: *actor, call, unread, answers };
+        let Asking { at, is_alone, is_overtaking, may_be_killed, .. } = *asking;
+        let Actor { trigger, id, kind, .. } = &self.scene.actors[actor];
+        let child = self.explorer.child(self.trees[actor], (trigger, id), at, &(call.clone(), answer.clone()));
+        let (pools, scene, tree) = (&self.explorer.pools, self.scene, self.tree(actor));
+        let Node { answers, unread, .. } = tree.node(at);
+        let taken = Taken { actor, call, unread, answers };
         let began = tree.node(child).answers.began();
         let is_failed = call.is_write() && matches!(answer, Answer::Failed | Answer::Lost);
         let noted = |mut after: Kept, ended: Option<&Ended>, is_over: bool| {
-            after.is_last_hint_failed |= is_failed && began == Some(LAST_HINT) && scene.carries_on(*actor);
-            giving::note_giving(scene, &taken, (before, &mut after), (ended, *is_alone), pools);
+            after.is_last_hint_failed |= is_failed && began == Some(LAST_HINT) && scene.carries_on(actor);
+            giving::note_giving(scene, &taken, (before, &mut after), (ended, is_alone), pools);
             note_undoing(*kind, &taken, (before, &mut after), pools);
             let result = ended.filter(|_| is_over).map(|ended| ended.result);
             killing::note_call(scene, (&taken, &answer), (before, &mut after), (pools, result));
@@ -130,10 +140,10 @@ impl Run<'_> {
         };
         let ended = tree.node(child).next.as_ref().ok();
         let is_over = !tree.failed(child);
-        let killed = (*may_be_killed && ended.is_some()).then(|| {
+        let killed = (may_be_killed && ended.is_some()).then(|| {
             let mut killed = noted(after.clone(), None, false);
             let answers = answers.and(call.clone(), answer.clone());
-            killing::note_killing(&mut killed, scene, *actor, &answers, pools);
+            killing::note_killing(&mut killed, scene, actor, &answers, pools);
             killed
         });
         let for_good = ended.and_then(|ended| ended.for_good);
@@ -156,7 +166,7 @@ impl Run<'_> {
             let Node { answers, next, .. } = self.tree(other).node(state.at[other]);
             let has_written = answers.steps_done(&self.explorer.pools).next().is_some();
             let has_read = has_written && answers.to(|call| *call == Call::Schedule(name)).next().is_some();
-            let is_look = |call: &Call| matches!(call, Call::Names | Call::Schedule(_)) && has_read;
+            let is_look = |call: &Call| matches!(call, Call::Names(_) | Call::Schedule(_)) && has_read;
             next.as_ref().is_err_and(|calls| calls.contains(&Call::LookAgain(name)) || calls.iter().all(is_look))
         };
         (0..self.scene.actors.len()).filter(|other| *other != actor).any(looks)

@@ -53,6 +53,7 @@ pub fn repair(invocation: &Invocation<'_, '_>, case: &Case<'_>) -> Asked<Vec<Pur
     };
     let mut decisions = decide::decide(case, &facts, &judgements).expect("there is time");
     let surveyed = Surveyed::new(case, &facts, &mut decisions);
+    invocation.script.remember(&surveyed);
     let mut done = act(invocation, case, &facts, decisions, of_request(case))?;
     let mut expired = Vec::new();
     for name in surveyed.overdue.iter().filter(|_| invocation.planted != Planted::NothingOverdue) {

@@ -53,18 +53,21 @@ pub struct Limits {
 pub(crate) struct Tree {
     nodes: Vec<Node>,
     places: QuickMap<Answers, u32>,
-    /// The ends with these answers.
-    ends: QuickMap<Answers, Vec<u32>>,
+    /// Those that have these answers left, and remember the same.
+    alike: QuickMap<(Answers, u64), Vec<u32>>,
 }
 
+/// Invocations that go on alike.
 #[derive(Debug)]
 pub(crate) struct Node {
-    /// The answers that it got. Of an invocation that has ended, those that tell what it did.
+    /// The answers that they still have. Of those that have ended, the ones that tell what they did.
     pub(crate) answers: Answers,
-    /// What it could not read.
+    /// What they could not read.
     pub(crate) unread: Unread,
-    /// How it ended, or the calls that are under way.
+    /// How they ended, or the calls that are under way.
     pub(crate) next: Result<Rc<Ended>, Rc<[Call]>>,
+    /// Every answer that each of them got.
+    members: Vec<Answers>,
     children: QuickMap<(Call, Answer), u32>,
 }
 
@@ -157,34 +160,66 @@ impl Explorer {
             Halt::Calls(calls) => calls.into(),
             Halt::Failed(failure) => panic!("it ended with a failure that it doesn't report: {failure:?}"),
         });
+        let left = if next.is_ok() { (answers.of_ended(), 0) } else { script.remembered(what.0.takes_away()) };
         let unread = script.unread();
-        let Tree { nodes, places, ends } = &mut self.trees[tree];
-        let place = u32::try_from(nodes.len()).unwrap();
-        let node = |answers| Node { answers, unread, next: next.clone(), children: QuickMap::default() };
-        let Ok(ended) = &next else {
-            places.insert(answers.clone(), place);
-            nodes.push(node(answers));
-            return place;
+        let Tree { nodes, places, alike } = &mut self.trees[tree];
+        let same = alike.entry(left.clone()).or_default();
+        let is_alike = |place: &u32| {
+            let node = &nodes[*place as usize];
+            node.next == next && node.unread == unread
         };
-        let left = answers.of_ended();
-        let same = ends.entry(left.clone()).or_default();
-        let known = same.iter().copied().find(|place| nodes[*place as usize].next.as_ref() == Ok(ended));
-        let place = known.unwrap_or(place);
-        if known.is_none() {
+        let place = same.iter().copied().find(is_alike).unwrap_or_else(|| {
+            let place = u32::try_from(nodes.len()).unwrap();
+            let (members, children) = Default::default();
+            nodes.push(Node { answers: left.0, unread, next, members, children });
             same.push(place);
-            nodes.push(node(left));
+            place
+        });
+        places.insert(answers.clone(), place);
+        let node = &mut nodes[place as usize];
+        if node.next.is_err() {
+            node.members.push(answers.clone());
         }
-        places.insert(answers, place);
+        let children: Vec<_> = node.children.iter().map(|(answered, child)| (answered.clone(), *child)).collect();
+        for (answered, child) in children {
+            self.go_on_alike(tree, what, (&answers, &answered), child);
+        }
         place
     }
 
+    /// Fails unless an invocation with one more answer comes to where others came to, which were held to be like it.
+    fn go_on_alike(
+        &mut self,
+        tree: usize,
+        what: (&Trigger, &str),
+        (answers, answered): (&Answers, &(Call, Answer)),
+        others: u32,
+    ) {
+        let (call, answer) = answered.clone();
+        let place = self.add(tree, what, answers.and(call, answer));
+        let node = |place| self.trees[tree].node(place);
+        let (one, other) = (node(place), node(others));
+        assert!(
+            place == others,
+            "{what:?}, {answered:?}, goes on differently:\n{answers:?}\n{:?} {:?}\n{:?} {:?}",
+            one.members,
+            one.next,
+            other.members,
+            other.next
+        );
+    }
+
     pub(crate) fn child(&mut self, tree: usize, what: (&Trigger, &str), at: u32, answered: &(Call, Answer)) -> u32 {
-        let node = self.trees[tree].node(at);
-        if let Some(child) = node.children.get(answered) {
+        if let Some(child) = self.trees[tree].node(at).children.get(answered) {
             return *child;
         }
+        let members = self.trees[tree].node(at).members.clone();
+        let (first, others) = members.split_first().expect("somebody is there");
         let (call, answer) = answered.clone();
-        let child = self.add(tree, what, node.answers.and(call, answer));
+        let child = self.add(tree, what, first.and(call, answer));
+        for answers in others {
+            self.go_on_alike(tree, what, (answers, answered), child);
+        }
         self.trees[tree].nodes[at as usize].children.insert(answered.clone(), child);
         child
     }
@@ -454,12 +489,12 @@ impl Run<'_> {
         Some(Move::new(State { kept, ..*state }, Label::TimePasses))
     }
 
-    /// The calls of this invocation that may be answered next.
-    pub(crate) fn calls(&self, state: &State, actor: usize) -> Vec<Call> {
+    /// The calls of this invocation that may be answered next, with their places.
+    pub(crate) fn calls(&self, state: &State, actor: usize) -> Vec<(usize, Call)> {
         let Err(calls) = &self.tree(actor).node(state.at[actor]).next else { return Vec::new() };
         let is_one_by_one = self.limits.is_one_by_one;
         let first_read = calls.iter().position(|call| !call.is_write());
         let is_next = |(place, call): &(usize, &Call)| !is_one_by_one || call.is_write() || Some(*place) == first_read;
-        calls.iter().enumerate().filter(is_next).map(|(_, call)| call.clone()).collect()
+        calls.iter().enumerate().filter(is_next).map(|(place, call)| (place, call.clone())).collect()
     }
 }

@@ -72,9 +72,11 @@ pub fn of_copy(invocation: &Invocation<'_, '_>, slot: usize) -> Asked<Vec<Pursue
         let source = described.get(&world::id_of(slot)).and_then(|image| image.provenance.source());
         source.map_or(Ok(Vec::new()), |source| names(script, &CopyName::source_prefix(&source.id)))
     };
-    let mut done = Vec::new();
     // If the records can't be found, their own hints come later.
-    for name in read(found(invocation.script))?.unwrap_or_default() {
+    let names = read(found(invocation.script))?.unwrap_or_default();
+    invocation.script.remember(&names);
+    let mut done = Vec::new();
+    for name in names {
         let RecordName::Copy(name) = name else { continue };
         done.push(share_copied(invocation, &name)?);
     }

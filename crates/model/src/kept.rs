@@ -161,6 +161,12 @@ pub struct Kept {
     pub is_harmed: bool,
 }
 
+/// The names of these schedules that begin with a prefix.
+pub(crate) fn listed(schedules: &BTreeMap<Word, Word>, prefix: Word, pools: &Pools) -> Vec<Word> {
+    let prefix = pools.words.get(prefix);
+    pools.listed(schedules.keys().filter(|name| pools.names.get(**name).starts_with(&*prefix)))
+}
+
 /// What changes without an invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
@@ -230,8 +236,8 @@ impl Kept {
                 image(*slot).copy.seen(lag.ec2).into_iter().map(|seen| same(Answer::Targets(seen))).collect()
             }
             Call::Grants => self.grants.seen(lag.kms).into_iter().map(|seen| same(Answer::Grants(seen))).collect(),
-            Call::Names => {
-                let names = |schedules: BTreeMap<_, _>| same(Answer::Names(pools.listed(schedules.keys())));
+            Call::Names(prefix) => {
+                let names = |schedules| same(Answer::Names(listed(&schedules, *prefix, pools)));
                 self.seen_schedules(lag).into_iter().map(names).collect()
             }
             Call::Schedule(name) | Call::LookAgain(name) => {

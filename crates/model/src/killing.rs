@@ -8,7 +8,7 @@ use sharing::{
 };
 
 use crate::{
-    kept::{Kept, Shared, had_by_target},
+    kept::{Kept, Shared, had_by_target, listed},
     kinds::{Kind, LAST_HINT},
     requests::ended,
     rules::Taken,
@@ -214,10 +214,10 @@ fn gives(step: &Step, place: usize) -> bool {
 /// Notes if Scheduler shows something else than there is to an invocation that has written something.
 fn note_late_look(taken: &Taken<'_>, answer: &Answer, (before, after): (&Kept, &mut Kept), pools: &Pools) {
     let (is_shown, is_hidden) = match (taken.call, answer) {
-        (Call::Names, Answer::Names(seen)) => (
-            seen.iter().any(|name| !before.schedules.contains_key(name)),
-            before.schedules.keys().any(|name| !seen.contains(name)),
-        ),
+        (Call::Names(prefix), Answer::Names(seen)) => {
+            let there = listed(&before.schedules, *prefix, pools);
+            (seen.iter().any(|name| !there.contains(name)), there.iter().any(|name| !seen.contains(name)))
+        }
         (Call::Schedule(name) | Call::LookAgain(name), Answer::Schedule(seen)) => {
             let is_there = before.schedules.contains_key(name);
             (seen.is_some() && !is_there, seen.is_none() && is_there)

@@ -453,11 +453,11 @@ fn settled<T>(need: Need, asked: Asked<T>) -> Asked<Fact<T>> {
 
 /// The names of the records that begin so.
 pub fn names(script: &Script<'_>, prefix: &str) -> Asked<Vec<RecordName>> {
-    let names = match script.read(Call::Names)? {
+    let names = match script.read(Call::Names(script.pools.words.put(&prefix.to_owned())))? {
         Answer::Names(names) => names,
         answer => panic!("not an answer to that: {answer:?}"),
     };
-    let names = names.into_iter().map(|name| script.pools.names.get(name)).filter(|name| name.starts_with(prefix));
+    let names = names.into_iter().map(|name| script.pools.names.get(name));
     let mut names: Vec<RecordName> = names.filter_map(|name| name.parse().ok()).collect();
     names.sort_unstable();
     Ok(names)

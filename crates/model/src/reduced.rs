@@ -16,7 +16,6 @@ use std::rc::Rc;
 
 use crate::{
     explore::Run,
-    script::Call,
     steps::{Link, Move, Path, State},
     stops::{Place, Reader, Stop},
 };
@@ -50,8 +49,8 @@ impl Run<'_> {
 
     /// The writes of this invocation that are next, each after what others may read just before it.
     fn write(&mut self, from: &(State, Path), actor: usize, moves: &mut Vec<Move>) {
-        for call in self.calls(&from.0, actor).into_iter().filter(Call::is_write) {
-            let changed = Place::changed_by(&call, &self.explorer.pools);
+        for call in self.calls(&from.0, actor).into_iter().filter(|(_, call)| call.is_write()) {
+            let changed = Place::changed_by(&call.1, &self.explorer.pools);
             for (from, path) in self.others_read(from.clone(), Some(actor), &changed) {
                 let mut steps = Vec::new();
                 self.answers(&from, actor, &call, &mut steps);
@@ -96,7 +95,13 @@ impl Run<'_> {
 
     fn stops(&mut self, state: &State, actor: usize) -> Rc<[Stop]> {
         let is_alone = self.is_alone(state, actor);
-        let reader = Reader { actor, kept: state.kept, at: state.at[actor], reads: state.reads, is_alone };
+        let reader = Reader {
+            actor: u8::try_from(actor).unwrap(),
+            kept: state.kept,
+            at: state.at[actor],
+            reads: state.reads,
+            is_alone,
+        };
         if let Some(known) = self.stops.get(&reader) {
             return known.clone();
         }
@@ -105,11 +110,11 @@ impl Run<'_> {
         let mut next = 0;
         while let Some((from, path)) = waiting.get(next).cloned() {
             next += 1;
-            for call in self.calls(&from, actor).into_iter().filter(|call| !call.is_write()) {
+            for call in self.calls(&from, actor).into_iter().filter(|(_, call)| !call.is_write()) {
                 let mut steps = Vec::new();
                 self.answers(&from, actor, &call, &mut steps);
                 for step in steps {
-                    let (to, last) = (step.to, Place::of_read(&call));
+                    let (to, last) = (step.to, Place::of_read(&call.1));
                     let step = step.after(path.clone());
                     let stop = Stop { kept: to.kept, at: to.at[actor], reads: to.reads, last, path: Some(step.path) };
                     let is_same =

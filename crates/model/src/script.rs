@@ -2,19 +2,24 @@
 //! run again from the beginning with one more answer each time, and two invocations with the same answers are in the
 //! same state, in whatever order these arrived.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::RefCell,
+    fmt::{self, Write as _},
+    hash::{DefaultHasher, Hash, Hasher},
+    rc::Rc,
+};
 
 use sharing::{
     facts::{Failure, Reading},
     outcome::{ErrorCode, Outcome, RefusalCode, Status},
     plan::Step,
-    records::{Record, Schedule},
+    records::{Record, RecordName, Schedule},
 };
 
 use crate::{
     hashing::QuickMap,
     pool::{Pool, Word},
-    world::{BUS, Grants, SLOTS},
+    world::{BUS, Grants, ONE, SLOTS},
 };
 
 /// A call to the model. The invocation goes on with its answer.
@@ -37,8 +42,8 @@ pub enum Call {
     Copy(u8),
     /// ListGrants on the key.
     Grants,
-    /// ListSchedules: the names of the records.
-    Names,
+    /// ListSchedules: the names of the records that begin with this prefix.
+    Names(Word),
     /// GetSchedule of this name.
     Schedule(Word),
     /// GetSchedule of this name, in the second look.
@@ -73,7 +78,7 @@ impl Call {
             Self::Launch(_) => "ec2:DescribeImageAttribute",
             Self::Copy(_) => "ec2:DescribeSnapshotAttribute",
             Self::Grants => "kms:ListGrants",
-            Self::Names => "scheduler:ListSchedules",
+            Self::Names(_) => "scheduler:ListSchedules",
             Self::Schedule(_) | Self::LookAgain(_) => "scheduler:GetSchedule",
             Self::CopyImage { .. } => "ec2:CopyImage",
             Self::Write { step, .. } => pools.steps.get(*step).call(),
@@ -205,7 +210,7 @@ pub struct Pools {
     pub schedules: Pool<Schedule>,
     /// The steps.
     pub steps: Pool<Step>,
-    /// The names and the client tokens of copies.
+    /// The names and the client tokens of copies, and prefixes of names of schedules.
     pub words: Pool<String>,
     /// What the schedules say, by their names and contents: reading a record costs more than everything else about a state.
     records: RefCell<QuickMap<(Word, Word), Rc<Record>>>,
@@ -219,6 +224,11 @@ impl Pools {
         let mut names: Vec<_> = names.copied().collect();
         names.sort_by_key(|name| self.names.get(*name));
         names
+    }
+
+    /// Whether this is the name of the record of an expiry.
+    fn is_of_expiry(&self, name: Word) -> bool {
+        matches!(self.names.get(name).parse(), Ok(RecordName::Expiry(_)))
     }
 
     /// The name of the record of a copy that this call deletes.
@@ -300,11 +310,38 @@ impl Answers {
     /// Those that tell what an invocation did which has ended: to its writes, to reads that failed or did not find something, and
     /// when it began. What else it has read makes no difference any more.
     pub fn of_ended(&self) -> Self {
-        let tells = |(call, answer): &&(Call, Answer)| {
-            let is_missing = matches!(answer, Answer::Failed | Answer::Refused | Answer::Is(false));
-            call.is_write() || *call == Call::Begin || is_missing
-        };
-        Self(self.0.iter().filter(tells).cloned().collect())
+        Self(self.0.iter().filter(|it| tells(it)).cloned().collect())
+    }
+
+    /// Those that an invocation still has which has forgotten what it read until its last plan. Of these reads they are those
+    /// that tell what it did, and what is noted of it later: the records of shares and asks, whether the target that requests are
+    /// about may launch the images, and which copies it last saw.
+    fn but_for(&self, forgotten: &[&(Call, Answer)], (takes_away, pools): (bool, &Pools)) -> Self {
+        let last_look = self.0.iter().rposition(|(call, _)| *call == Call::Copies);
+        let is_forgotten = |it: &(Call, Answer)| forgotten.iter().any(|forgotten| std::ptr::eq(*forgotten, it));
+        let mut left: Vec<(Call, Answer)> = Vec::new();
+        for (place, it) in self.0.iter().enumerate() {
+            if tells(it) || !is_forgotten(it) {
+                left.push(it.clone());
+                continue;
+            }
+            let (call, answer) = it;
+            let short = match (call, answer) {
+                (Call::Schedule(name), _) if pools.is_of_expiry(*name) => continue,
+                (Call::Schedule(_), Answer::Schedule(None)) | (Call::Launch(_), _) if takes_away => continue,
+                (Call::Schedule(_) | Call::LookAgain(_) | Call::IsThere(_), answer) => answer.clone(),
+                (Call::Launch(_), Answer::Targets(seen)) => Answer::Targets(seen & ONE),
+                (Call::Copies, Answer::Copies(seen)) if Some(place) == last_look => {
+                    Answer::Copies(seen.map(|(stands, _)| (if stands.is_live() { stands } else { Stands::Nowhere }, 0)))
+                }
+                _ => continue,
+            };
+            let short = (call.clone(), short);
+            if !left.contains(&short) {
+                left.push(short);
+            }
+        }
+        Self(left)
     }
 
     /// The answers to these calls.
@@ -375,8 +412,14 @@ impl Answers {
     }
 }
 
+/// Whether this tells what an invocation did.
+fn tells((call, answer): &(Call, Answer)) -> bool {
+    let is_missing = matches!(answer, Answer::Failed | Answer::Refused | Answer::Is(false));
+    call.is_write() || *call == Call::Begin || is_missing
+}
+
 /// The reads that failed of the request that an invocation is about. An event of a copy is about several, one after the other.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Unread(Vec<Call>);
 
 impl Unread {
@@ -392,7 +435,7 @@ impl Unread {
 
     /// Whether a record could not be read.
     pub fn lacks_a_record(&self) -> bool {
-        self.0.iter().any(|call| matches!(call, Call::Names | Call::Schedule(_) | Call::LookAgain(_)))
+        self.0.iter().any(|call| matches!(call, Call::Names(_) | Call::Schedule(_) | Call::LookAgain(_)))
     }
 
     /// Whether a record could not be read again.
@@ -409,19 +452,58 @@ impl Unread {
 /// The answers for an invocation that is run.
 #[derive(Debug)]
 pub struct Script<'s> {
+    answers: &'s Answers,
     left: RefCell<Vec<&'s (Call, Answer)>>,
     unread: RefCell<Vec<Call>>,
     /// The last record of a share that waits or an ask that it has read.
     last_record: RefCell<Option<Rc<Record>>>,
+    /// What it has forgotten, and what it goes on with instead.
+    memory: RefCell<Memory<'s>>,
     /// What is kept once.
     pub pools: &'s Pools,
+}
+
+/// What an invocation remembers at its last plan: what it had read before is of no use any more.
+#[derive(Debug, Default)]
+struct Memory<'s> {
+    forgotten: Vec<&'s (Call, Answer)>,
+    /// A hash of what it goes on with.
+    hash: u64,
+}
+
+/// Something that is written is hashed.
+struct Hashed(DefaultHasher);
+
+impl fmt::Write for Hashed {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write(text.as_bytes());
+        Ok(())
+    }
 }
 
 impl<'s> Script<'s> {
     /// From the beginning, with these answers.
     pub fn new(answers: &'s Answers, pools: &'s Pools) -> Self {
-        let (unread, last_record) = Default::default();
-        Self { left: RefCell::new(answers.0.iter().collect()), unread, last_record, pools }
+        let (unread, last_record, memory) = Default::default();
+        Self { answers, left: RefCell::new(answers.0.iter().collect()), unread, last_record, memory, pools }
+    }
+
+    /// The invocation goes on with this, and with nothing that it has read before.
+    pub fn remember(&self, what: &impl fmt::Debug) {
+        let mut memory = self.memory.borrow_mut();
+        let mut hasher = Hashed(DefaultHasher::new());
+        memory.hash.hash(&mut hasher.0);
+        write!(hasher, "{what:?}").expect("a hash takes everything");
+        memory.hash = hasher.0.finish();
+        let left = self.left.borrow();
+        let is_forgotten = |it: &&(Call, Answer)| !left.iter().any(|left| std::ptr::eq(*left, *it));
+        memory.forgotten = self.answers.0.iter().filter(is_forgotten).collect();
+    }
+
+    /// What the invocation still has of its answers, and a hash of what it remembers besides.
+    pub fn remembered(&self, takes_away: bool) -> (Answers, u64) {
+        let memory = self.memory.borrow();
+        (self.answers.but_for(&memory.forgotten, (takes_away, self.pools)), memory.hash)
     }
 
     /// The next request of the invocation begins: what could not be read for the one before says nothing of it.

@@ -13,7 +13,7 @@ use crate::{
 /// whether nothing else runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Reader {
-    pub(crate) actor: usize,
+    pub(crate) actor: u8,
     pub(crate) kept: u32,
     pub(crate) at: u32,
     pub(crate) reads: u8,
@@ -58,7 +58,7 @@ impl Place {
             Call::Source => Self::Source,
             Call::Copy(slot) => Self::Snapshot(usize::from(*slot)),
             Call::Grants => Self::Grants,
-            Call::Names | Call::Schedule(_) | Call::LookAgain(_) => Self::Schedules,
+            Call::Names(_) | Call::Schedule(_) | Call::LookAgain(_) => Self::Schedules,
             Call::CopyImage { .. } | Call::Write { .. } => panic!("this is no read: {call:?}"),
         }
     }

@@ -14,3 +14,10 @@ pub enum Trigger {
     /// EC2's event of the copy in this slot.
     Copied(usize),
 }
+
+impl Trigger {
+    /// Whether somebody asks for a share to be taken back.
+    pub fn takes_away(&self) -> bool {
+        matches!(self, Self::Request(request, _) if request.action.takes_away())
+    }
+}

@@ -35,6 +35,7 @@ pub struct Writer<'w, 's> {
 impl Writer<'_, '_> {
     /// Carries out plans.
     pub fn carry_out<'a>(&self, plans: Vec<(ImageDecision<'a>, Vec<Step>)>) -> Asked<Vec<ImageResult<'a>>> {
+        self.script.remember(&plans);
         let run =
             |(decision, steps): (_, Vec<_>)| Ok(ImageResult { decision, steps: self.run(&steps)?, lost: Vec::new() });
         at_once(plans.into_iter().map(run))
@@ -42,6 +43,7 @@ impl Writer<'_, '_> {
 
     /// Carries out more steps, after those in the results.
     pub fn carry_on<'a>(&self, further: Vec<(ImageResult<'a>, Vec<Step>)>) -> Asked<Vec<ImageResult<'a>>> {
+        self.script.remember(&further);
         let run = |(mut result, steps): (ImageResult<'a>, Vec<_>)| {
             result.steps.extend(self.run(&steps)?);
             Ok(result)
