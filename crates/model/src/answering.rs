@@ -11,37 +11,9 @@ use crate::{
     known::{BrokenByStep, Exception},
     rules::Taken,
     script::{Answer, Call, Ended},
-    steps::{Label, Move, State, Wrong},
+    steps::{Answered, Asking, Label, Move, State},
     undoing::note_undoing,
 };
-
-/// An invocation that makes one of its calls, and what the answers depend on besides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Asking {
-    kept: u32,
-    at: u32,
-    actor: u8,
-    /// The place of the call.
-    call: u8,
-    /// Whether nothing else runs.
-    is_alone: bool,
-    is_overtaking: bool,
-    may_fail: bool,
-    may_be_killed: bool,
-}
-
-/// An answer, and what comes after it.
-#[derive(Debug)]
-pub(crate) struct Answered {
-    answer: Answer,
-    /// Whether it is one of those that are counted, because they fail.
-    is_failure: bool,
-    kept: u32,
-    at: u32,
-    /// What is kept if the invocation is killed before it says that it has ended.
-    killed: Option<u32>,
-    wrong: Vec<Wrong>,
-}
 
 impl Run<'_> {
     /// The steps to every answer to the call in this place.

@@ -11,7 +11,6 @@ use sharing::{
 };
 
 use crate::{
-    answering::{Answered, Asking},
     hashing::{Quick, QuickMap},
     invoke::invoke,
     kept::{Event, Kept, Lag},
@@ -22,7 +21,7 @@ use crate::{
     rules::Aftermath,
     scenes::Scene,
     script::{Answer, Answers, Call, Ended, Halt, Pools, Script, Unread},
-    steps::{Label, Move, State},
+    steps::{Answered, Asking, Label, Move, State},
     stops::{Reader, Stop},
     trigger::Trigger,
     world::{self, Allowlists, LONGEST, time_at},
@@ -46,6 +45,9 @@ pub struct Limits {
     pub is_one_by_one: bool,
     /// Whether calls that don't affect each other come in one order only (`reduced.rs`).
     pub is_reduced: bool,
+    /// The number of states after which the exploration of a scene stops, if it does before its end. They are those that take the
+    /// fewest steps.
+    pub most: Option<usize>,
 }
 
 /// The invocations of one request, by their answers.
@@ -93,6 +95,9 @@ impl Tree {
     }
 }
 
+/// How much is kept of what AWS keeps, at most, before an explorer counts as large.
+const MOST_KEPT: usize = 100_000;
+
 /// How often the hint of each record comes until nothing is left, at most.
 const MOST_HINTS: usize = 6;
 
@@ -116,6 +121,11 @@ impl Explorer {
         let (trees, whose, kept, places, aftermaths) = Default::default();
         let (allowlists, pools) = (world::allowlists(), Pools::default());
         Self { planted, allowlists, pools, trees, whose, kept, places, aftermaths }
+    }
+
+    /// Whether it knows so much that it takes a large part of a gigabyte. A new one learns what its next scenes need in a moment.
+    pub fn is_large(&self) -> bool {
+        self.kept.len() > MOST_KEPT
     }
 
     pub(crate) fn run<'e>(&'e mut self, scene: &'e Scene, limits: Limits) -> Run<'e> {
@@ -271,8 +281,7 @@ impl Explorer {
     }
 
     fn has_expiry(&self, kept: &Kept) -> bool {
-        let is_expiry = |name: &Word| matches!(self.pools.names.get(*name).parse(), Ok(RecordName::Expiry(_)));
-        kept.schedules.keys().any(is_expiry)
+        kept.schedules.keys().any(|name| self.pools.is_of_expiry(*name))
     }
 
     /// The same at this later place of the clock, and what is told meanwhile. The hints of a decision come for a day: if not all of
@@ -284,11 +293,19 @@ impl Explorer {
             self.hint_all(&mut after);
         }
         after.kept = after.kept.later(place);
-        // By then the last hint of each share that waits for a copy has come.
+        // By then the hint of each expiry that is due has come, and the last one of each share that waits for a copy.
         if place > LAST_TICK {
+            self.hint_expiries(&mut after);
             self.hint_copies(&mut after);
         }
         after
+    }
+
+    /// The hints of the expiries.
+    fn hint_expiries(&mut self, after: &mut Aftermath) {
+        let mut names = self.pools.listed(after.kept.schedules.keys());
+        names.retain(|name| self.pools.is_of_expiry(*name));
+        names.into_iter().for_each(|name| self.hint(name, after));
     }
 
     /// The last hints of the shares that wait for copies.

@@ -144,29 +144,6 @@ impl Kind {
         Self::Repair,
     ];
 
-    /// The kinds about the image that are explored of three invocations of which some are about approvals.
-    pub const FEW_OF_THE_IMAGE: [Self; 4] = [Self::ShareUntil, Self::Revoke, Self::Expire, Self::Available];
-
-    /// Those of them that are about approvals.
-    pub const FEW_APPROVALS: [Self; 3] = [Self::Approve, Self::Reject, Self::CarryOn];
-
-    /// The kinds that are explored of three invocations about copies.
-    pub const FEW_COPIES: [Self; 4] = [Self::ShareCopy, Self::Tick, Self::Copied, Self::RevokeCopy];
-
-    /// Others of them, some of which come late or are about another target or requester.
-    pub const OTHER_COPIES: [Self; 6] =
-        [Self::ShareCopy, Self::ShareCopyToo, Self::Tick, Self::TickOfBoth, Self::LateTick, Self::ResetCopy];
-
-    /// The kinds that are explored of three invocations about copies whose shares expire.
-    pub const FEW_COPIES_UNTIL: [Self; 6] = [
-        Self::ShareCopyUntil,
-        Self::RenewCopy,
-        Self::TickUntil,
-        Self::ExpireCopy,
-        Self::AvailableCopy,
-        Self::RevokeCopyById,
-    ];
-
     /// Every kind that is about copies.
     pub const COPIES: [Self; 12] = [
         Self::ShareCopy,

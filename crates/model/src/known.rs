@@ -1,5 +1,7 @@
 //! Owns [`Exception`]: what is known not to hold. docs/reliability.md has a sentence about each, under the same number.
 
+use std::rc::Rc;
+
 use sharing::{
     outcome::{RefusalCode, Status},
     plan::Step,
@@ -144,7 +146,7 @@ impl Exception {
 }
 
 /// What is known not to hold. If several explain the same, the first counts.
-pub static EXCEPTIONS: [Exception; 30] = [
+pub static EXCEPTIONS: [Exception; 31] = [
     Exception::at_end(
         1,
         "A rule with `onAvailable` whose invocation is killed after its launch permission, while a revoke or a reset deletes \
@@ -179,7 +181,7 @@ pub static EXCEPTIONS: [Exception; 30] = [
             if broken.what != GIVEN {
                 return broken.is_record_taken() && broken.gave_it(|actor, _| actor.kind.is_hint());
             }
-            let ends = |ending: &Ending| matches!(ending, Ending::Taken | Ending::FoundNothing);
+            let ends = |ending: &Ending| matches!(ending, Ending::Taken | Ending::FoundNothing | Ending::GivenUp);
             let is_record_taken = broken.end.kept.endings.values().any(ends);
             let has = had_by_target(broken.after());
             let by_hint = |actor: u8| broken.scene.actors[usize::from(actor)].kind.is_hint();
@@ -332,7 +334,10 @@ pub static EXCEPTIONS: [Exception; 30] = [
                 let is_written_anew = broken.end.kept.killed.is_written_anew;
                 is_written_anew && broken.is_made_meanwhile() && broken.is_replaced_and_ended()
             }
-            _ => broken.untold() & !broken.end.kept.killed.replaced == 0,
+            _ => {
+                let Killed { replaced, unheard, .. } = broken.end.kept.killed;
+                broken.untold() & !(replaced | unheard) == 0
+            }
         },
     )
     .mended_by(Mend::Share),
@@ -369,6 +374,13 @@ pub static EXCEPTIONS: [Exception; 30] = [
         &[DECIDED_TWICE, GIVEN_THOUGH_REJECTED],
         |broken| broken.is_asked_again(),
     ),
+    Exception::at_end(
+        31,
+        "A share that a third invocation finds before a hint takes it back.",
+        &[UNDONE, UNTOLD, NOBODY_WAITS],
+        |broken| broken.is_found_by_a_third(),
+    )
+    .mended_by(Mend::Share),
 ];
 
 impl BrokenAtEnd<'_> {
@@ -495,6 +507,21 @@ impl BrokenAtEnd<'_> {
 
     fn is_among_three_hints(&self) -> bool {
         self.scene.actors.iter().filter(|actor| actor.kind.is_hint()).count() > 2
+    }
+
+    /// Whether everything that is missing was undone because a record had gone, and another one had found it there, or had made it
+    /// and was refused when it was sent again.
+    fn is_found_by_a_third(&self) -> bool {
+        let is_lost = self.end.is_lost_by(|why| matches!(why, Some(Undone::Lost(_) | Undone::LostUnlisted(_))));
+        let Kept { told, told_bad, told_undone, .. } = self.end.kept;
+        let is_told = self.is_told(Status::Completed) || told & !(told_bad | told_undone) != 0;
+        let is_made = |(actor, ended): (&Actor, &Rc<Ended>)| {
+            actor.kind.gives() && (ended.result == Status::Completed || is_too_late(ended))
+        };
+        let is_made = || self.scene.actors.iter().zip(self.end.ended).any(is_made);
+        let is_found =
+            is_told || self.end.kept.endings.values().any(|ending| *ending == Ending::FoundNothing) || is_made();
+        self.scene.actors.len() > 2 && is_lost && is_found
     }
 
     fn is_given_up_late(&self) -> bool {

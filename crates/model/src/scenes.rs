@@ -86,9 +86,6 @@ impl Before {
     /// Every one of the image.
     pub const ALL: [Self; 3] = [Self::Unshared, Self::Shared, Self::SharedUntil];
 
-    /// Those that are explored of three invocations of which some are about approvals: of the image, and of an approval.
-    pub const FEW: [&'static [Self]; 2] = [&[Self::Unshared, Self::SharedUntil], &[Self::Asked, Self::Approved]];
-
     /// Every one of a copy.
     pub const COPIES: [Self; 7] =
         [Self::NoCopy, Self::Waits, Self::BothWait, Self::Copied, Self::Given, Self::OtherGiven, Self::Failed];
@@ -185,11 +182,6 @@ impl Scene {
     /// The same where things of another family are like this before.
     pub fn beside(self, before: Before) -> Self {
         Self { beside: Some(before), ..self }
-    }
-
-    /// Whether no kind runs twice.
-    pub fn is_of_different_kinds(&self) -> bool {
-        self.actors.windows(2).all(|pair| pair[0].kind != pair[1].kind)
     }
 
     /// Its name.
@@ -298,7 +290,7 @@ impl Scene {
     }
 
     /// Whether a share that expires is there, is made or is ended.
-    fn has_expiries(&self) -> bool {
+    pub(crate) fn has_expiries(&self) -> bool {
         self.is_about(Before::is_until) || self.has(Kind::is_until)
     }
 

@@ -227,7 +227,7 @@ impl Pools {
     }
 
     /// Whether this is the name of the record of an expiry.
-    fn is_of_expiry(&self, name: Word) -> bool {
+    pub fn is_of_expiry(&self, name: Word) -> bool {
         matches!(self.names.get(name).parse(), Ok(RecordName::Expiry(_)))
     }
 

@@ -26,6 +26,8 @@ pub struct Explored {
     pub steps: usize,
     /// The number of ways to end.
     pub ends: usize,
+    /// Whether there are more states than are explored.
+    pub is_cut: bool,
     /// What does not hold, with the shortest trace.
     pub found: Option<Found>,
     /// What is known not to hold, by its number in docs/reliability.md, each with how often it was found and the shortest trace.
@@ -66,8 +68,13 @@ impl Run<'_> {
         let Limits { crashes, faults, reads, events, .. } = self.limits;
         let first = State { kept, at: [0; MOST], crashes, faults, reads, events, owed: 0 };
         self.known.insert(first, 0);
-        let mut explored = Explored { states: 0, steps: 0, ends: 0, found: None, known: BTreeMap::new() };
+        let (known, most) = (BTreeMap::new(), self.limits.most.unwrap_or(usize::MAX));
+        let mut explored = Explored { states: 0, steps: 0, ends: 0, is_cut: false, found: None, known };
         while let Some((state, _)) = self.known.get_index(explored.states) {
+            if explored.states == most {
+                explored.is_cut = true;
+                break;
+            }
             let (state, place) = (*state, explored.states);
             explored.states += 1;
             if let Some(ended) = self.ended(&state) {

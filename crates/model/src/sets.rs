@@ -15,21 +15,6 @@ pub fn deregistrations(size: usize) -> impl Iterator<Item = Scene> {
     scenes(size).map(|scene| Scene { may_go: true, ..scene })
 }
 
-/// The same of those by which a copy is asked for, made, shared and taken back, each at most once.
-pub fn few_copies(size: usize) -> impl Iterator<Item = Scene> {
-    all(size, &Kind::FEW_COPIES, &Before::COPIES).filter(Scene::is_of_different_kinds)
-}
-
-/// The same of other kinds, which may run more than once.
-pub fn other_copies(size: usize) -> impl Iterator<Item = Scene> {
-    all(size, &Kind::OTHER_COPIES, &Before::COPIES)
-}
-
-/// Those by which a copy whose share expires is asked for, made, shared and taken back, each at most once.
-pub fn few_copies_until(size: usize) -> impl Iterator<Item = Scene> {
-    all(size, &Kind::FEW_COPIES_UNTIL, &Before::COPIES_UNTIL).filter(Scene::is_of_different_kinds)
-}
-
 /// The same about approvals of an image that may be deregistered.
 pub fn approvals_of_one_that_may_go(size: usize) -> impl Iterator<Item = Scene> {
     approvals(size).map(|scene| Scene { may_go: true, ..scene })
@@ -75,11 +60,6 @@ pub fn approvals_until(size: usize) -> impl Iterator<Item = Scene> {
 /// The same where some are about the image and some about approvals, from every state of both.
 pub fn image_and_approvals(size: usize) -> impl Iterator<Item = Scene> {
     crossed(size, [&Kind::ALL, &Kind::APPROVALS], [&Before::ALL, &Before::APPROVALS])
-}
-
-/// The same of a few kinds, each at most once, from a few states.
-pub fn few_of_both(size: usize) -> impl Iterator<Item = Scene> {
-    crossed(size, [&Kind::FEW_OF_THE_IMAGE, &Kind::FEW_APPROVALS], Before::FEW).filter(Scene::is_of_different_kinds)
 }
 
 /// The scenes of two families: of several kinds some are of the first, and some are of the other alone.

@@ -1,4 +1,4 @@
-//! Owns [`State`], and [`Move`]: a step from one to another.
+//! Owns [`State`], [`Move`], a step from one to another, and [`Answered`], what is known of the steps of one invocation.
 
 use std::rc::Rc;
 
@@ -20,6 +20,34 @@ pub(crate) struct State {
     pub(crate) events: u8,
     /// The invocations that were killed and are not yet sent again, as bits, where that is not long in coming.
     pub(crate) owed: u8,
+}
+
+/// An invocation that makes one of its calls, and what the answers depend on besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Asking {
+    pub(crate) kept: u32,
+    pub(crate) at: u32,
+    pub(crate) actor: u8,
+    /// The place of the call.
+    pub(crate) call: u8,
+    /// Whether nothing else runs.
+    pub(crate) is_alone: bool,
+    pub(crate) is_overtaking: bool,
+    pub(crate) may_fail: bool,
+    pub(crate) may_be_killed: bool,
+}
+
+/// An answer, and what comes after it.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) answer: Answer,
+    /// Whether it is one of those that are counted, because they fail.
+    pub(crate) is_failure: bool,
+    pub(crate) kept: u32,
+    pub(crate) at: u32,
+    /// What is kept if the invocation is killed before it says that it has ended.
+    pub(crate) killed: Option<u32>,
+    pub(crate) wrong: Vec<Wrong>,
 }
 
 /// One more step of a run.

@@ -88,7 +88,7 @@ impl Scene {
         broken.rule(is_given_otherwise || !is_rejected || !is_given, GIVEN_THOUGH_REJECTED);
         let is_gone = kept.images[0].stands.now == Stands::Gone;
         let is_made = |told: &&Told| told.result == Status::Completed;
-        if !is_gone && !self.may_end(end.ended) && told.iter().any(is_made) {
+        if !is_gone && !self.may_end(end) && told.iter().any(is_made) {
             broken.rule(kept.has_all(0, ONE), MISSING_OF_APPROVED);
         }
         broken.rule(self.asks_lost(end) == 0, ASK_LOST);

@@ -111,7 +111,7 @@ impl Scene {
         let is_undone = end.is_undone();
         let is_given = (1..SLOTS).any(|slot| kept.has_all(slot, ONE));
         let is_gone = kept.images.iter().any(|image| image.stands.now == Stands::Gone);
-        let is_due = waits && !self.may_end(end.ended) && !is_given;
+        let is_due = waits && !self.may_end(end) && !is_given;
         broken.rule(!is_due || !is_undone, UNDONE);
         broken.rule(!is_due || is_undone || is_gone || untold == 0, UNTOLD);
         let is_live = kept.images.iter().any(|image| image.stands.now.is_live());

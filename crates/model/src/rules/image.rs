@@ -7,7 +7,7 @@ use sharing::{outcome::Status, plan::Step};
 use super::{Broken, End, Taken, has_expiry};
 use crate::{
     kept::Kept,
-    kinds::{Actor, EXPIRING, Kind, LAST_HINT},
+    kinds::{Actor, EXPIRING, Kind, LAST_HINT, LAST_TICK},
     scenes::{Before, Scene},
     script::{Answer, Answers, Call, Ended, Pools, Stands},
     world::{ONE, TWO},
@@ -68,7 +68,7 @@ impl Scene {
         let is_repaired = is_repaired && self.before == Before::SharedUntil && !may_be_given && !is_gone;
         broken.rule(!is_repaired || has_nothing, "a repair is complete, and something is left that was due");
         let given = self.complete(ended, Kind::gives).contains(&true);
-        let may_be_taken = is_gone || self.may_end(ended);
+        let may_be_taken = is_gone || self.may_end(end);
         broken.rule(!given || may_be_taken || kept.has_all(0, ONE), MISSING);
     }
 }
@@ -80,15 +80,16 @@ impl Scene {
     }
 
     /// Whether a share is taken away, or ends. One that was renewed in time outlives its first expiry, and the repair that
-    /// finds that overdue.
-    pub(super) fn may_end(&self, ended: &[Rc<Ended>]) -> bool {
+    /// finds that overdue. After some hours every share is over that expires.
+    pub(super) fn may_end(&self, end: &End<'_>) -> bool {
         let in_time = |(actor, ended): (&Actor, &Rc<Ended>)| {
             matches!(actor.kind, Kind::Renew | Kind::RenewCopy)
                 && ended.result == Status::Completed
                 && ended.began < EXPIRING
         };
-        let is_renewed = self.actors.iter().zip(ended).any(in_time);
-        self.has(|kind| kind.takes_away() || kind.ends_overdue() && !is_renewed)
+        let is_renewed = self.actors.iter().zip(end.ended).any(in_time);
+        let is_over = end.kept.clock > LAST_TICK && self.has_expiries();
+        is_over || self.has(|kind| kind.takes_away() || kind.ends_overdue() && !is_renewed)
     }
 }
 

@@ -24,8 +24,16 @@ use model::{
 };
 
 const LAG: Lag = Lag::EC2;
-const QUIET: Limits =
-    Limits { crashes: 0, faults: 0, reads: 0, events: 0, lag: Lag::NONE, is_one_by_one: false, is_reduced: false };
+const QUIET: Limits = Limits {
+    crashes: 0,
+    faults: 0,
+    reads: 0,
+    events: 0,
+    lag: Lag::NONE,
+    is_one_by_one: false,
+    is_reduced: false,
+    most: None,
+};
 
 /// The same, and the reads that an invocation makes at the same time run one after the other.
 const SIMPLE: Limits = Limits { is_one_by_one: true, ..QUIET };
