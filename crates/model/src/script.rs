@@ -1,6 +1,6 @@
 //! Owns [`Script`]: the answers that an invocation has got so far. An invocation is a function of its answers, so it is
 //! run again from the beginning with one more answer each time, and two invocations with the same answers are in the
-//! same state, in whatever order these arrived.
+//! same state, in whatever order these arrived. So are two that have forgotten in what these differed.
 
 use std::{
     cell::RefCell,
