@@ -45,8 +45,7 @@ pub struct Limits {
     pub is_one_by_one: bool,
     /// Whether calls that don't affect each other come in one order only (`reduced.rs`).
     pub is_reduced: bool,
-    /// The number of states after which the exploration of a scene stops, if it does before its end. They are those that take the
-    /// fewest steps.
+    /// The number of states that are explored of a scene at most, if there is such a number: those that take the fewest steps.
     pub most: Option<usize>,
 }
 
@@ -105,6 +104,7 @@ const MOST_HINTS: usize = 6;
 #[derive(Debug)]
 pub struct Explorer {
     planted: Planted,
+    is_forgetful: bool,
     allowlists: Allowlists,
     pub(crate) pools: Pools,
     trees: Vec<Tree>,
@@ -120,7 +120,12 @@ impl Explorer {
     pub fn new(planted: Planted) -> Self {
         let (trees, whose, kept, places, aftermaths) = Default::default();
         let (allowlists, pools) = (world::allowlists(), Pools::default());
-        Self { planted, allowlists, pools, trees, whose, kept, places, aftermaths }
+        Self { planted, is_forgetful: true, allowlists, pools, trees, whose, kept, places, aftermaths }
+    }
+
+    /// The same where an invocation that runs forgets nothing that it has read.
+    pub fn that_forgets_nothing(planted: Planted) -> Self {
+        Self { is_forgetful: false, ..Self::new(planted) }
     }
 
     /// Whether it knows so much that it takes a large part of a gigabyte. A new one learns what its next scenes need in a moment.
@@ -170,7 +175,11 @@ impl Explorer {
             Halt::Calls(calls) => calls.into(),
             Halt::Failed(failure) => panic!("it ended with a failure that it doesn't report: {failure:?}"),
         });
-        let left = if next.is_ok() { (answers.of_ended(), 0) } else { script.remembered(what.0.takes_away()) };
+        let left = match next {
+            Ok(_) => (answers.of_ended(), 0),
+            Err(_) if self.is_forgetful => script.remembered(what.0.takes_away()),
+            Err(_) => (answers.clone(), 0),
+        };
         let unread = script.unread();
         let Tree { nodes, places, alike } = &mut self.trees[tree];
         let same = alike.entry(left.clone()).or_default();
@@ -432,7 +441,7 @@ impl Run<'_> {
         Some(Move::new(to, Label::IsSentAgain(actor)))
     }
 
-    /// This invocation is killed, and will be sent again. After its last call, `answered` does that.
+    /// This invocation is killed, and will be sent again. After its last call, `answers` does that.
     pub(crate) fn crash(&mut self, state: &State, actor: usize) -> Option<Move> {
         if state.crashes == 0 || !self.tree(actor).is_running(state.at[actor]) {
             return None;
@@ -443,7 +452,8 @@ impl Run<'_> {
         Some(Move::new(to, Label::Crashes(actor)))
     }
 
-    /// What is kept when this invocation is stopped, which has ended or has not.
+    /// What is kept when this invocation is stopped: by AWS, which has failed it, if it has ended, and otherwise by a crash. So what
+    /// is noted goes by how far it is.
     fn stopped(&mut self, state: &State, actor: usize, note: fn(&mut Kept, &Scene, usize, &Answers, &Pools)) -> u32 {
         let stopped = (actor, state.kept, state.at[actor]);
         if let Some(kept) = self.stopped.get(&stopped) {
@@ -496,8 +506,9 @@ impl Run<'_> {
         }
         let has_failed = state.faults < self.limits.faults;
         let kept = self.passed.get(&(state.kept, has_failed)).copied().unwrap_or_else(|| {
-            let kept = self.explorer.kept[state.kept as usize].clone();
-            let Aftermath { mut kept, told } = self.explorer.later(&kept, place, has_failed);
+            let before = self.explorer.kept[state.kept as usize].clone();
+            let Aftermath { mut kept, told } = self.explorer.later(&before, place, has_failed);
+            killing::note_removal(&before, &mut kept);
             self.scene.note_told(&mut kept, &told);
             let kept = self.keep(kept);
             self.passed.insert((state.kept, has_failed), kept);

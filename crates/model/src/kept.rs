@@ -238,7 +238,9 @@ impl Kept {
             Call::Grants => self.grants.seen(lag.kms).into_iter().map(|seen| same(Answer::Grants(seen))).collect(),
             Call::Names(prefix) => {
                 let names = |schedules| same(Answer::Names(listed(&schedules, *prefix, pools)));
-                self.seen_schedules(lag).into_iter().map(names).collect()
+                let mut all: Vec<_> = self.seen_schedules(lag).into_iter().map(names).collect();
+                all.dedup();
+                all
             }
             Call::Schedule(name) | Call::LookAgain(name) => {
                 let seen = self.seen_schedules(lag);
@@ -325,6 +327,18 @@ impl Kept {
         let kept =
             Self { clock, is_withdrawn, may_go, is_source_gone, images, grants, made, schedules, ..Self::default() };
         Self { told, told_bad, told_undone, given, is_harmed, ..kept }
+    }
+
+    /// The same in words, without the numbers that one explorer gives to schedules and names.
+    pub fn in_full(mut self, pools: &Pools) -> String {
+        let schedules = std::mem::take(&mut self.schedules);
+        let schedules: BTreeMap<_, _> =
+            schedules.iter().map(|(name, schedule)| (pools.names.get(*name), pools.schedules.get(*schedule))).collect();
+        let orders = self.images.each_mut().map(|image| {
+            let order = image.order.take();
+            order.map(|(name, token)| (pools.words.get(name), pools.words.get(token)))
+        });
+        format!("{self:?} {schedules:?} {orders:?}")
     }
 
     /// What may happen now without an invocation.

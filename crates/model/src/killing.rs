@@ -83,11 +83,7 @@ pub fn note_call(
     (pools, ended_as): (&Pools, Option<Status>),
 ) {
     let kind = scene.actors[taken.actor].kind;
-    let (had, has) = (had_by_target(before), had_by_target(after));
-    for place in (0..3).filter(|place| had[*place] && !has[*place]) {
-        after.killed.gave[place] = None;
-        after.killed.shown_late[place] = false;
-    }
+    note_removal(before, after);
     let can_copy = |kept: &Kept| kept.images[0].copy.now & ONE;
     after.killed.is_missed &= can_copy(before) == can_copy(after);
     if let Some(step) = taken.step(pools) {
@@ -104,6 +100,15 @@ pub fn note_call(
         };
         let is_live = |slot: &usize| seen.is_some_and(|seen| seen[*slot].0.is_live());
         after.killed.seen |= bits((0..SLOTS).filter(is_live));
+    }
+}
+
+/// Notes what is not there any more.
+pub fn note_removal(before: &Kept, after: &mut Kept) {
+    let (had, has) = (had_by_target(before), had_by_target(after));
+    for place in (0..3).filter(|place| had[*place] && !has[*place]) {
+        after.killed.gave[place] = None;
+        after.killed.shown_late[place] = false;
     }
 }
 

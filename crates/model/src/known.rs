@@ -512,16 +512,17 @@ impl BrokenAtEnd<'_> {
     /// Whether everything that is missing was undone because a record had gone, and another one had found it there, or had made it
     /// and was refused when it was sent again.
     fn is_found_by_a_third(&self) -> bool {
-        let is_lost = self.end.is_lost_by(|why| matches!(why, Some(Undone::Lost(_) | Undone::LostUnlisted(_))));
+        let is_gone = |why| matches!(why, Some(Undone::Lost(Some(_)) | Undone::LostUnlisted(Some(_))));
         let Kept { told, told_bad, told_undone, .. } = self.end.kept;
         let is_told = self.is_told(Status::Completed) || told & !(told_bad | told_undone) != 0;
         let is_made = |(actor, ended): (&Actor, &Rc<Ended>)| {
-            actor.kind.gives() && (ended.result == Status::Completed || is_too_late(ended))
+            let makes = actor.kind.gives() && actor.kind != Kind::AvailableCopy;
+            makes && (ended.result == Status::Completed || is_too_late(ended))
         };
         let is_made = || self.scene.actors.iter().zip(self.end.ended).any(is_made);
         let is_found =
             is_told || self.end.kept.endings.values().any(|ending| *ending == Ending::FoundNothing) || is_made();
-        self.scene.actors.len() > 2 && is_lost && is_found
+        self.scene.actors.len() > 2 && self.end.is_lost_by(is_gone) && is_found
     }
 
     fn is_given_up_late(&self) -> bool {

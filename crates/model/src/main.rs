@@ -47,7 +47,7 @@ const REDUCED: Limits = Limits { is_reduced: true, ..QUIET };
 /// The same, and the reads that an invocation makes at the same time run one after the other.
 const SIMPLE: Limits = Limits { is_one_by_one: true, ..REDUCED };
 
-/// The same with a crash, and of each scene the states that take the fewest steps: some have a hundred times as many.
+/// The same with a crash, and of each scene the states that take the fewest steps: some scenes have a hundred times as many.
 const SHORT: Limits = Limits { crashes: 1, most: Some(300_000), ..SIMPLE };
 
 /// Reads of EC2 lag.

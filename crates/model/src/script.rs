@@ -1,6 +1,6 @@
 //! Owns [`Script`]: the answers that an invocation has got so far. An invocation is a function of its answers, so it is
 //! run again from the beginning with one more answer each time, and two invocations with the same answers are in the
-//! same state, in whatever order these arrived. So are two that have forgotten in what these differed.
+//! same state, in whatever order these arrived. So are two that differ only in answers that they have forgotten.
 
 use std::{
     cell::RefCell,
@@ -313,11 +313,12 @@ impl Answers {
         Self(self.0.iter().filter(|it| tells(it)).cloned().collect())
     }
 
-    /// Those that an invocation still has which has forgotten what it read until its last plan. Of these reads they are those
-    /// that tell what it did, and what is noted of it later: the records of shares and asks, whether the target that requests are
-    /// about may launch the images, and which copies it last saw.
+    /// Those that an invocation still has which has forgotten what it read until its last plan. Of these reads it has only those
+    /// that tell what it did, and those that a note, a rule or an exception asks for: the records of shares, asks and decisions,
+    /// whether the target that requests are about may launch the images, which copies it last saw, and whether a copy was there.
+    /// Of what takes back, nothing asks which records it did not find, or who may launch the images.
     fn but_for(&self, forgotten: &[&(Call, Answer)], (takes_away, pools): (bool, &Pools)) -> Self {
-        let last_look = self.0.iter().rposition(|(call, _)| *call == Call::Copies);
+        let last_look = self.0.iter().rposition(|(_, answer)| matches!(answer, Answer::Copies(_)));
         let is_forgotten = |it: &(Call, Answer)| forgotten.iter().any(|forgotten| std::ptr::eq(*forgotten, it));
         let mut left: Vec<(Call, Answer)> = Vec::new();
         for (place, it) in self.0.iter().enumerate() {

@@ -53,11 +53,13 @@ impl Explorer {
     pub fn ends(&mut self, scene: &Scene, limits: Limits) -> (Explored, BTreeSet<String>) {
         let mut run = self.run(scene, limits);
         let explored = run.explore();
-        let end = |state: &State| {
+        let mut texts = BTreeMap::new();
+        let mut end = |state: &State| {
             let ended = run.ended(state)?;
-            Some(format!("{:?} {ended:?}", run.kept(state).as_rules_see_it()))
+            let text = || run.kept(state).as_rules_see_it().in_full(&run.explorer.pools);
+            Some(format!("{} {ended:?}", texts.entry(state.kept).or_insert_with(text)))
         };
-        (explored, run.known.keys().filter_map(end).collect())
+        (explored, run.known.keys().filter_map(&mut end).collect())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Owns [`State`], [`Move`], a step from one to another, and [`Answered`], what is known of the steps of one invocation.
+//! Owns [`State`], [`Move`], a step from one to another, and [`Answered`], from which the steps of one call are made.
 
 use std::rc::Rc;
 
