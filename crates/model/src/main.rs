@@ -164,7 +164,7 @@ const PARTS: [(About, usize, Limits, &[u8]); 71] = [
     (About::ApprovalsUntil, 2, Limits { crashes: 1, ..REDUCED }, &[8, 9, 20, 29]),
     (About::ApprovalsUntil, 2, Limits { reads: 1, ..REDUCED }, &[17, 18]),
     (About::ApprovalsUntil, 2, Limits { faults: 1, ..REDUCED }, &[8, 9, 20, 29]),
-    (About::Copies, 3, SIMPLE, &[3, 5, 10, 26]),
+    (About::Copies, 3, SIMPLE, &[3, 5, 10, 26, 31]),
     (About::CopiesUntil, 3, SIMPLE, &[3, 10, 26, 31]),
     (About::ApprovedCopies, 3, SIMPLE, &[3, 5, 10, 26]),
     (About::CopiesUntil, 3, SHORT, &[1, 3, 5, 6, 8, 10, 15, 16, 20, 21, 26, 31]),
