@@ -174,14 +174,17 @@ const PARTS: [(About, usize, Limits, &[u8]); 71] = [
     (About::ApprovalsUntil, 3, Limits { crashes: 1, ..SIMPLE }, &[1, 8, 9, 20, 26, 27, 29, 30]),
 ];
 
-/// The numbers of the parts to explore may be given; otherwise it explores all.
+/// The numbers of the parts to explore may be given; otherwise it explores all. With `whole` no scene is cut.
 fn main() -> ExitCode {
-    let chosen: Vec<usize> = std::env::args().skip(1).filter_map(|number| number.parse().ok()).collect();
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let chosen: Vec<usize> = arguments.iter().filter_map(|number| number.parse().ok()).collect();
+    let is_whole = arguments.iter().any(|argument| argument == "whole");
     let mut is_new = false;
     for (number, (about, size, limits, exceptions)) in PARTS.into_iter().enumerate() {
         if !chosen.is_empty() && !chosen.contains(&number) {
             continue;
         }
+        let limits = Limits { most: limits.most.filter(|_| !is_whole), ..limits };
         let (began, scenes) = (Instant::now(), about.scenes(size));
         let mut part = Part::default();
         for (scene, explored) in scenes.iter().zip(explore(&scenes, limits)) {
