@@ -168,7 +168,7 @@ const PARTS: [(About, usize, Limits, &[u8]); 71] = [
     (About::CopiesUntil, 3, SIMPLE, &[3, 10, 26, 31]),
     (About::ApprovedCopies, 3, SIMPLE, &[3, 5, 10, 26]),
     (About::CopiesUntil, 3, SHORT, &[1, 3, 5, 6, 8, 10, 15, 16, 20, 21, 26, 31]),
-    (About::ApprovedCopies, 3, Limits { crashes: 1, ..SIMPLE }, &[3, 5, 6, 8, 10, 15, 21, 26]),
+    (About::ApprovedCopies, 3, Limits { crashes: 1, ..SIMPLE }, &[3, 5, 6, 8, 9, 10, 15, 21, 26, 30, 31]),
     (About::ImageAndApprovals, 3, SIMPLE, &[26]),
     (About::ApprovalsUntil, 3, SIMPLE, &[26]),
     (About::ApprovalsUntil, 3, Limits { crashes: 1, ..SIMPLE }, &[1, 8, 9, 20, 26, 27, 29, 30]),
