@@ -306,6 +306,7 @@ impl Explorer {
         if place > LAST_TICK {
             self.hint_expiries(&mut after);
             self.hint_copies(&mut after);
+            after.kept = after.kept.caught_up();
         }
         after
     }
