@@ -49,6 +49,20 @@ pub struct Limits {
     pub most: Option<usize>,
 }
 
+impl Limits {
+    /// Nothing goes wrong, and every order is explored to its end.
+    pub const NONE: Self = Self {
+        crashes: 0,
+        faults: 0,
+        reads: 0,
+        events: 0,
+        lag: Lag::NONE,
+        is_one_by_one: false,
+        is_reduced: false,
+        most: None,
+    };
+}
+
 /// The invocations of one request, by their answers.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {

@@ -30,16 +30,7 @@ use model::{
 };
 
 /// Nothing goes wrong.
-const QUIET: Limits = Limits {
-    crashes: 0,
-    faults: 0,
-    reads: 0,
-    events: 0,
-    lag: Lag::NONE,
-    is_one_by_one: false,
-    is_reduced: false,
-    most: None,
-};
+const QUIET: Limits = Limits::NONE;
 
 /// The same, and calls that don't affect each other come in one order only.
 const REDUCED: Limits = Limits { is_reduced: true, ..QUIET };

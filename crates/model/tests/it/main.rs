@@ -24,16 +24,7 @@ use model::{
 };
 
 const LAG: Lag = Lag::EC2;
-const QUIET: Limits = Limits {
-    crashes: 0,
-    faults: 0,
-    reads: 0,
-    events: 0,
-    lag: Lag::NONE,
-    is_one_by_one: false,
-    is_reduced: false,
-    most: None,
-};
+const QUIET: Limits = Limits::NONE;
 
 /// The same, and the reads that an invocation makes at the same time run one after the other.
 const SIMPLE: Limits = Limits { is_one_by_one: true, ..QUIET };
