@@ -46,11 +46,11 @@ impl Run<'_> {
             to.at[actor] = *at;
             to.faults -= u8::from(*is_failure && is_write);
             to.reads -= u8::from(*is_failure && !is_write);
-            let step = Move::new(to, Label::Calls(actor, call.clone(), answer.clone()));
+            let step = Move::new(to, self.path(|| Label::Calls(actor, call.clone(), answer.clone())));
             if let Some(kept) = *killed {
                 let mut to = State { kept, crashes: state.crashes - 1, owed: self.owed_after(state, actor), ..to };
                 to.at[actor] = 0;
-                moves.push(Move::new(to, Label::Crashes(actor)).after(Some(step.path.clone())));
+                moves.push(Move::new(to, self.path(|| Label::Crashes(actor))).after(&step.path));
             }
             moves.push(Move { wrong: wrong.clone(), ..step });
         }

@@ -21,7 +21,7 @@ use crate::{
     rules::Aftermath,
     scenes::Scene,
     script::{Answer, Answers, Call, Ended, Halt, Pools, Script, Unread},
-    steps::{Answered, Asking, Label, Move, State},
+    steps::{Answered, Asking, Label, Link, Move, Path, State},
     stops::{Reader, Stop},
     trigger::Trigger,
     world::{self, Allowlists, LONGEST, time_at},
@@ -161,6 +161,7 @@ impl Explorer {
             happened: QuickMap::default(),
             passed: QuickMap::default(),
             stops: QuickMap::default(),
+            is_traced: false,
         }
     }
 
@@ -431,6 +432,8 @@ pub(crate) struct Run<'e> {
     passed: QuickMap<(u32, bool), u32>,
     /// Where the reads of an invocation may stop.
     pub(crate) stops: QuickMap<Reader, Rc<[Stop]>>,
+    /// Whether the paths to the states are wanted. They take a fifth of the time.
+    pub(crate) is_traced: bool,
 }
 
 impl Run<'_> {
@@ -446,6 +449,11 @@ impl Run<'_> {
         &self.explorer.kept[state.kept as usize]
     }
 
+    /// The path of one step.
+    pub(crate) fn path(&self, label: impl FnOnce() -> Label) -> Path {
+        self.is_traced.then(|| Rc::new(Link::Label(label())))
+    }
+
     /// AWS has failed this invocation, so it is sent again.
     pub(crate) fn sent_again(&mut self, state: &State, actor: usize) -> Option<Move> {
         if !self.tree(actor).failed(state.at[actor]) {
@@ -453,7 +461,7 @@ impl Run<'_> {
         }
         let mut to = State { kept: self.stopped(state, actor, killing::note_again), ..*state };
         to.at[actor] = 0;
-        Some(Move::new(to, Label::IsSentAgain(actor)))
+        Some(Move::new(to, self.path(|| Label::IsSentAgain(actor))))
     }
 
     /// This invocation is killed, and will be sent again. After its last call, `answers` does that.
@@ -464,7 +472,7 @@ impl Run<'_> {
         let kept = self.stopped(state, actor, killing::note_killing);
         let mut to = State { kept, crashes: state.crashes - 1, owed: self.owed_after(state, actor), ..*state };
         to.at[actor] = 0;
-        Some(Move::new(to, Label::Crashes(actor)))
+        Some(Move::new(to, self.path(|| Label::Crashes(actor))))
     }
 
     /// What is kept when this invocation is stopped: by AWS, which has failed it, if it has ended, and otherwise by a crash. So what
@@ -504,7 +512,7 @@ impl Run<'_> {
     /// Something happens without an invocation.
     pub(crate) fn happens(&self, state: &State, (event, kept): (Event, u32)) -> Option<Move> {
         let events = state.events.checked_sub(u8::from(!event.is_expected()))?;
-        Some(Move::new(State { kept, events, ..*state }, Label::Happens(event)))
+        Some(Move::new(State { kept, events, ..*state }, self.path(|| Label::Happens(event))))
     }
 
     pub(crate) fn time_passes(&mut self, state: &State) -> Option<Move> {
@@ -529,7 +537,7 @@ impl Run<'_> {
             self.passed.insert((state.kept, has_failed), kept);
             kept
         });
-        Some(Move::new(State { kept, ..*state }, Label::TimePasses))
+        Some(Move::new(State { kept, ..*state }, self.path(|| Label::TimePasses)))
     }
 
     /// The calls of this invocation that may be answered next, with their places.

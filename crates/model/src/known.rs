@@ -181,7 +181,9 @@ pub static EXCEPTIONS: [Exception; 31] = [
             if broken.what != GIVEN {
                 return broken.is_record_taken() && broken.gave_it(|actor, _| actor.kind.is_hint());
             }
-            let ends = |ending: &Ending| matches!(ending, Ending::Taken | Ending::FoundNothing | Ending::GivenUp);
+            let ends = |ending: &Ending| {
+                matches!(ending, Ending::Taken | Ending::FoundNothing | Ending::GivenUp | Ending::Refused)
+            };
             let is_record_taken = broken.end.kept.endings.values().any(ends);
             let has = had_by_target(broken.after());
             let by_hint = |actor: u8| broken.scene.actors[usize::from(actor)].kind.is_hint();

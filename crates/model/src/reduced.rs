@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 use crate::{
     explore::Run,
-    steps::{Link, Move, Path, State},
+    steps::{Move, Path, State, joined},
     stops::{Place, Reader, Stop},
 };
 
@@ -28,7 +28,7 @@ impl Run<'_> {
             self.write(&(*state, None), actor, &mut moves);
             for (to, path) in self.read_on(&(*state, None), actor, |_| true) {
                 if self.tree(actor).node(to.at[actor]).next.is_ok() {
-                    moves.extend(path.map(|path| Move { path, to, wrong: Vec::new() }));
+                    moves.push(Move::new(to, path));
                 } else {
                     self.write(&(to, path), actor, &mut moves);
                 }
@@ -40,7 +40,7 @@ impl Run<'_> {
             for (from, path) in self.others_read((*state, None), None, &changed) {
                 let next = self.events(&from).iter().copied().find(|(next, _)| next == event);
                 let step = next.and_then(|next| self.happens(&from, next));
-                moves.extend(step.map(|step| step.after(path)));
+                moves.extend(step.map(|step| step.after(&path)));
             }
         }
         moves.extend(self.time_passes(state));
@@ -55,8 +55,8 @@ impl Run<'_> {
                 let mut steps = Vec::new();
                 self.answers(&from, actor, &call, &mut steps);
                 for step in steps {
-                    let step = step.after(path.clone());
-                    let crash = self.crash(&step.to, actor).map(|crash| crash.after(Some(step.path.clone())));
+                    let step = step.after(&path);
+                    let crash = self.crash(&step.to, actor).map(|crash| crash.after(&step.path));
                     moves.push(step);
                     moves.extend(crash);
                 }
@@ -88,7 +88,7 @@ impl Run<'_> {
             let owed = state.owed & !(1 << actor);
             let mut to = State { kept: stop.kept, reads: stop.reads, owed, ..*state };
             to.at[actor] = stop.at;
-            (to, Some(Link::reads(path.clone(), stop.path.clone())))
+            (to, joined(path, &stop.path))
         };
         stops.iter().filter(|it| is_it(it.last)).map(stop).collect()
     }
@@ -115,8 +115,8 @@ impl Run<'_> {
                 self.answers(&from, actor, &call, &mut steps);
                 for step in steps {
                     let (to, last) = (step.to, Place::of_read(&call.1));
-                    let step = step.after(path.clone());
-                    let stop = Stop { kept: to.kept, at: to.at[actor], reads: to.reads, last, path: Some(step.path) };
+                    let step = step.after(&path);
+                    let stop = Stop { kept: to.kept, at: to.at[actor], reads: to.reads, last, path: step.path };
                     let is_same =
                         |other: &Stop| (other.kept, other.at, other.reads) == (stop.kept, stop.at, stop.reads);
                     let is_new = !stops.iter().any(is_same);

@@ -102,10 +102,10 @@ impl Run<'_> {
                     }
                 }
             }
-            for step in self.moves(&state) {
+            for (number, step) in self.moves(&state).into_iter().enumerate() {
                 explored.steps += 1;
-                for wrong in step.wrong.clone() {
-                    if !self.is_known(wrong, place, Some(&step), &mut explored) {
+                for wrong in step.wrong {
+                    if !self.is_known(wrong, place, Some(number), &mut explored) {
                         return explored;
                     }
                 }
@@ -137,7 +137,7 @@ impl Run<'_> {
         &mut self,
         (what, exception): (&'static str, Option<&Exception>),
         place: usize,
-        last: Option<&Move>,
+        last: Option<usize>,
         explored: &mut Explored,
     ) -> bool {
         let Some(exception) = exception else {
@@ -178,21 +178,30 @@ impl Run<'_> {
         moves
     }
 
-    fn trace(&mut self, mut place: usize, last: Option<&Move>) -> Vec<String> {
-        let mut steps: Vec<_> = last.iter().map(|step| step.path.labels()).collect();
+    /// How it comes to the state in this place, and then to the step with this number.
+    fn trace(&mut self, mut place: usize, last: Option<usize>) -> Vec<String> {
+        let untraced = std::mem::take(&mut self.stops);
+        self.is_traced = true;
+        let mut paths = Vec::new();
+        if let Some(number) = last {
+            let (from, _) = self.state(place);
+            paths.push(self.moves(&from).swap_remove(number).path);
+        }
         while place > 0 {
-            let (to, before) = self.known.get_index(place).map(|(to, before)| (*to, *before)).expect("it is known");
-            let from = *self.known.get_index(before).expect("it is known").0;
-            steps.push(
-                self.moves(&from)
-                    .iter()
-                    .find(|step| step.to == to)
-                    .map(|step| step.path.labels())
-                    .expect("it led here"),
-            );
+            let (to, before) = self.state(place);
+            let (from, _) = self.state(before);
+            let step = self.moves(&from).into_iter().find(|step| step.to == to).expect("it led here");
+            paths.push(step.path);
             place = before;
         }
-        steps.iter().rev().flatten().map(|label| self.in_words(label)).collect()
+        (self.is_traced, self.stops) = (false, untraced);
+        let labels = paths.iter().rev().flatten().flat_map(|path| path.labels());
+        labels.map(|label| self.in_words(&label)).collect()
+    }
+
+    /// The state in this place, and the place of the one before it.
+    fn state(&self, place: usize) -> (State, usize) {
+        self.known.get_index(place).map(|(state, before)| (*state, *before)).expect("it is known")
     }
 
     fn in_words(&self, label: &Label) -> String {

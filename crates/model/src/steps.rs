@@ -53,7 +53,7 @@ pub(crate) struct Answered {
 /// One more step of a run.
 pub(crate) struct Move {
     /// What led to it since the state before, and the step itself.
-    pub(crate) path: Rc<Link>,
+    pub(crate) path: Path,
     pub(crate) to: State,
     pub(crate) wrong: Vec<Wrong>,
 }
@@ -62,15 +62,13 @@ pub(crate) struct Move {
 pub(crate) type Wrong = (&'static str, Option<&'static Exception>);
 
 impl Move {
-    pub(crate) fn new(to: State, label: Label) -> Self {
-        Self { path: Link::new(None, label), to, wrong: Vec::new() }
+    pub(crate) fn new(to: State, path: Path) -> Self {
+        Self { path, to, wrong: Vec::new() }
     }
 
     /// The same after this path.
-    pub(crate) fn after(self, path: Path) -> Self {
-        let labels = self.path.labels();
-        let path = labels.into_iter().fold(path, |before, label| Some(Link::new(before, label)));
-        Self { path: path.expect("a step has a label"), ..self }
+    pub(crate) fn after(self, path: &Path) -> Self {
+        Self { path: joined(path, &self.path), ..self }
     }
 }
 
@@ -83,41 +81,30 @@ pub(crate) enum Label {
     Happens(Event),
 }
 
-/// What led to a state.
+/// What led to a state, if the run is traced.
 pub(crate) type Path = Option<Rc<Link>>;
 
-/// The last part of a path, and what came before it.
+/// A path that is not empty.
 #[derive(Debug)]
-pub(crate) struct Link {
-    before: Path,
-    last: Part,
-}
-
-#[derive(Debug)]
-enum Part {
+pub(crate) enum Link {
     Label(Label),
-    Reads(Path),
+    Both(Rc<Self>, Rc<Self>),
 }
 
 impl Link {
-    /// This label after these.
-    pub(crate) fn new(before: Path, label: Label) -> Rc<Self> {
-        Rc::new(Self { before, last: Part::Label(label) })
-    }
-
-    /// These reads after these.
-    pub(crate) fn reads(before: Path, reads: Path) -> Rc<Self> {
-        Rc::new(Self { before, last: Part::Reads(reads) })
-    }
-
     /// Every label, in its order.
     pub(crate) fn labels(&self) -> Vec<Label> {
-        let labels = |path: &Path| path.as_ref().map(|link| link.labels()).unwrap_or_default();
-        let mut all = labels(&self.before);
-        match &self.last {
-            Part::Label(label) => all.push(label.clone()),
-            Part::Reads(path) => all.extend(labels(path)),
+        match self {
+            Self::Label(label) => vec![label.clone()],
+            Self::Both(before, after) => [before.labels(), after.labels()].concat(),
         }
-        all
+    }
+}
+
+/// The one path after the other.
+pub(crate) fn joined(before: &Path, after: &Path) -> Path {
+    match (before, after) {
+        (Some(before), Some(after)) => Some(Rc::new(Link::Both(before.clone(), after.clone()))),
+        (path, None) | (None, path) => path.clone(),
     }
 }
