@@ -206,7 +206,7 @@ fuzz: rust ## fuzz each parser for FUZZ_SECONDS (1200): make fuzz FUZZ_TARGETS=a
 		-- -max_total_time=$(FUZZ_SECONDS) -runs=$(FUZZ_RUNS) -max_len=$(or $(FUZZ_LONGEST_$(target)),$(FUZZ_LONGEST)) -timeout=10 \
 		-rss_limit_mb=256 -use_counters=0 -print_final_stats=1 $(FUZZ_OPTIONS_$(target));)
 
-model: rust ## explore every interleaving of two and three requests against a model of AWS; minutes: make model PARTS="0 1"
+model: rust ## explore every interleaving of two and three requests against a model of AWS; hours, or some parts: make model PARTS="0 1"
 	@# Optimised as a whole, which makes it ten times as fast; in a folder of its own, so that nothing else is built anew.
 	CARGO_PROFILE_DEV_OPT_LEVEL=3 CARGO_PROFILE_DEV_LTO=fat CARGO_PROFILE_DEV_CODEGEN_UNITS=1 cargo run --locked --package ami-share-model --bin explore --target-dir "$(TARGET)/model" -- $(PARTS)
 

@@ -45,22 +45,12 @@ pub struct Limits {
     pub is_one_by_one: bool,
     /// Whether calls that don't affect each other come in one order only (`reduced.rs`).
     pub is_reduced: bool,
-    /// The number of states that are explored of a scene at most, if there is such a number: those that take the fewest steps.
-    pub most: Option<usize>,
 }
 
 impl Limits {
-    /// Nothing goes wrong, and every order is explored to its end.
-    pub const NONE: Self = Self {
-        crashes: 0,
-        faults: 0,
-        reads: 0,
-        events: 0,
-        lag: Lag::NONE,
-        is_one_by_one: false,
-        is_reduced: false,
-        most: None,
-    };
+    /// Nothing goes wrong, and every order is explored.
+    pub const NONE: Self =
+        Self { crashes: 0, faults: 0, reads: 0, events: 0, lag: Lag::NONE, is_one_by_one: false, is_reduced: false };
 }
 
 /// The invocations of one request, by their answers.
@@ -110,6 +100,10 @@ impl Tree {
 
 /// How much is kept of what AWS keeps, at most, before an explorer counts as large.
 const MOST_KEPT: usize = 100_000;
+
+/// How many answers, and how many places where reads may stop, a run remembers at most. Old ones are hardly ever asked for again,
+/// and would take most of the memory.
+const MOST_REMEMBERED: usize = 1_000_000;
 
 /// How often the hint of each record comes until nothing is left, at most.
 const MOST_HINTS: usize = 6;
@@ -432,7 +426,7 @@ pub(crate) struct Run<'e> {
     passed: QuickMap<(u32, bool), u32>,
     /// Where the reads of an invocation may stop.
     pub(crate) stops: QuickMap<Reader, Rc<[Stop]>>,
-    /// Whether the paths to the states are wanted. They take a fifth of the time.
+    /// Whether steps get paths. Only a trace needs them; to make them always would take a quarter of the time.
     pub(crate) is_traced: bool,
 }
 
@@ -449,7 +443,17 @@ impl Run<'_> {
         &self.explorer.kept[state.kept as usize]
     }
 
-    /// The path of one step.
+    /// Forgets what it can find out again, if that is much.
+    pub(crate) fn forget(&mut self) {
+        if self.answered.len() > MOST_REMEMBERED {
+            self.answered = QuickMap::default();
+        }
+        if self.stops.len() > MOST_REMEMBERED {
+            self.stops = QuickMap::default();
+        }
+    }
+
+    /// The path of one step, if the run is traced.
     pub(crate) fn path(&self, label: impl FnOnce() -> Label) -> Path {
         self.is_traced.then(|| Rc::new(Link::Label(label())))
     }

@@ -44,7 +44,8 @@ pub enum Mend {
     Nothing,
     /// The same share, sent again, gives everything, if it is still allowed.
     Share,
-    /// The same revoke or reset, sent again, leaves nothing.
+    /// The same revoke or reset, sent again, leaves nothing. While others have access, a reset keeps a create volume permission
+    /// whose account nothing else names, and warns of it: then the next reset leaves nothing.
     TakeBack,
 }
 
@@ -59,7 +60,10 @@ impl Mend {
         };
         match self {
             Self::Nothing => Vec::new(),
-            Self::TakeBack => such(Kind::takes_away).collect(),
+            Self::TakeBack => {
+                let twice = such(|kind| matches!(kind, Kind::Reset | Kind::ResetCopy)).map(|kinds| kinds.repeat(2));
+                such(Kind::takes_away).chain(twice).collect()
+            }
             Self::Share if scene.has(Kind::gives) => such(Kind::gives).collect(),
             // Of a share that had waited before, the request is not among those that run. One that needs an approval waits for
             // that again.

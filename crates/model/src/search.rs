@@ -26,8 +26,6 @@ pub struct Explored {
     pub steps: usize,
     /// The number of ways to end.
     pub ends: usize,
-    /// Whether there are more states than are explored.
-    pub is_cut: bool,
     /// What does not hold, with the shortest trace.
     pub found: Option<Found>,
     /// What is known not to hold, by its number in docs/reliability.md, each with how often it was found and the shortest trace.
@@ -70,14 +68,10 @@ impl Run<'_> {
         let Limits { crashes, faults, reads, events, .. } = self.limits;
         let first = State { kept, at: [0; MOST], crashes, faults, reads, events, owed: 0 };
         self.known.insert(first, 0);
-        let (known, most) = (BTreeMap::new(), self.limits.most.unwrap_or(usize::MAX));
-        let mut explored = Explored { states: 0, steps: 0, ends: 0, is_cut: false, found: None, known };
+        let mut explored = Explored { states: 0, steps: 0, ends: 0, found: None, known: BTreeMap::new() };
         while let Some((state, _)) = self.known.get_index(explored.states) {
-            if explored.states == most {
-                explored.is_cut = true;
-                break;
-            }
             let (state, place) = (*state, explored.states);
+            self.forget();
             explored.states += 1;
             if let Some(ended) = self.ended(&state) {
                 explored.ends += 1;
@@ -178,8 +172,9 @@ impl Run<'_> {
         moves
     }
 
-    /// How it comes to the state in this place, and then to the step with this number.
+    /// The shortest way to the state in this place, and then the one of its moves with this number.
     fn trace(&mut self, mut place: usize, last: Option<usize>) -> Vec<String> {
+        // These have no paths.
         let untraced = std::mem::take(&mut self.stops);
         self.is_traced = true;
         let mut paths = Vec::new();

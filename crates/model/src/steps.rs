@@ -81,7 +81,7 @@ pub(crate) enum Label {
     Happens(Event),
 }
 
-/// What led to a state, if the run is traced.
+/// What led to a state. None if nothing did, or if the run is not traced.
 pub(crate) type Path = Option<Rc<Link>>;
 
 /// A path that is not empty.
@@ -101,7 +101,7 @@ impl Link {
     }
 }
 
-/// The one path after the other.
+/// The first path, and then the second.
 pub(crate) fn joined(before: &Path, after: &Path) -> Path {
     match (before, after) {
         (Some(before), Some(after)) => Some(Rc::new(Link::Both(before.clone(), after.clone()))),

@@ -56,18 +56,6 @@ fn one_request_survives_a_crash_a_lost_answer_and_late_reads() {
 }
 
 #[test]
-fn a_scene_is_cut_only_where_it_has_more_states() {
-    let scene = scenes(2).next().unwrap();
-    let explored = |most| Explorer::new(Planted::Nothing).explore(&scene, Limits { most, ..QUIET });
-    let all = explored(None).states;
-    let cut = |most| {
-        let explored = explored(Some(most));
-        (explored.states, explored.is_cut)
-    };
-    assert_eq!([cut(all - 1), cut(all)], [(all - 1, true), (all, false)]);
-}
-
-#[test]
 fn two_requests_leave_nothing_that_must_expire_without_a_record_whatever_their_order() {
     check(2, Limits { lag: LAG, ..QUIET }, 30_000);
 }
