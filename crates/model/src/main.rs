@@ -44,7 +44,7 @@ const LATE: Limits = Limits { lag: Lag::EC2, ..QUIET };
 /// Reads of Scheduler lag.
 const SCHEDULER: Lag = Lag { scheduler: true, ..Lag::NONE };
 
-/// Every so many scenes it says how far it is.
+/// A line of progress is printed each time this many more scenes have begun.
 const PROGRESS: usize = 500;
 
 /// What the invocations are about.
