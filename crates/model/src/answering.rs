@@ -11,19 +11,14 @@ use crate::{
     known::{BrokenByStep, Exception},
     rules::Taken,
     script::{Answer, Call, Ended},
+    shown::Shown,
     steps::{Answered, Asking, Label, Move, State},
     undoing::note_undoing,
 };
 
 impl Run<'_> {
-    /// The steps to every answer to the call in this place.
-    pub(crate) fn answers(
-        &mut self,
-        state: &State,
-        actor: usize,
-        (place, call): &(usize, Call),
-        moves: &mut Vec<Move>,
-    ) {
+    /// Every answer to the call in this place.
+    pub(crate) fn answered(&mut self, state: &State, actor: usize, (place, call): &(usize, Call)) -> Rc<[Answered]> {
         let is_write = call.is_write();
         let asking = Asking {
             kept: state.kept,
@@ -36,12 +31,18 @@ impl Run<'_> {
             may_be_killed: is_write && state.crashes > 0,
         };
         let known = self.answered.get(&asking).cloned();
-        let answered = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             let answered = self.ask(&asking, (actor, call));
             self.answered.insert(asking, answered.clone());
             answered
-        });
-        for Answered { answer, is_failure, kept, at, killed, wrong } in &*answered {
+        })
+    }
+
+    /// The steps to every answer to the call in this place.
+    pub(crate) fn answers(&mut self, state: &State, actor: usize, asked: &(usize, Call), moves: &mut Vec<Move>) {
+        let (_, call) = asked;
+        let is_write = call.is_write();
+        for Answered { answer, is_failure, kept, at, killed, wrong, .. } in &*self.answered(state, actor, asked) {
             let mut to = State { kept: *kept, owed: state.owed & !(1 << actor), ..*state };
             to.at[actor] = *at;
             to.faults -= u8::from(*is_failure && is_write);
@@ -80,14 +81,12 @@ impl Run<'_> {
         }
         let answers = answers.into_iter().map(|answer| (answer, false));
         let all = answers.chain(failures.into_iter().map(|answer| (answer, true)));
-        all.map(|((after, answer), is_failure)| {
-            self.answered((asking, actor, call), (answer, is_failure), (&kept, after))
-        })
-        .collect()
+        all.map(|((after, answer), is_failure)| self.after((asking, actor, call), (answer, is_failure), (&kept, after)))
+            .collect()
     }
 
     /// What comes after this answer: the invocation goes on, or has ended, or is killed before it says so.
-    fn answered(
+    fn after(
         &mut self,
         (asking, actor, call): (&Asking, usize, &Call),
         (answer, is_failure): (Answer, bool),
@@ -127,7 +126,8 @@ impl Run<'_> {
         let why = |what| Exception::of_step(what, &BrokenByStep { scene, taken, after: &after, pools });
         let wrong = scene.check_step(taken, before, &after, pools).into_iter().map(|what| (what, why(what))).collect();
         let killed = killed.map(|killed| self.keep(killed));
-        Answered { answer, is_failure, kept: self.keep(after), at: child, killed, wrong }
+        let changed = if call.is_write() { Shown::changed(before, &after) } else { Rc::new([]) };
+        Answered { answer, is_failure, kept: self.keep(after), at: child, killed, changed, wrong }
     }
 
     /// Whether this call deletes the record that another hint is about to look at again. It may look at the record of an expiry

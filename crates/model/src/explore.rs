@@ -21,9 +21,11 @@ use crate::{
     rules::Aftermath,
     scenes::Scene,
     script::{Answer, Answers, Call, Ended, Halt, Pools, Script, Unread},
-    steps::{Answered, Asking, Label, Link, Move, Path, State},
+    shown::Shown,
+    steps::{Answered, Asking, Happened, Label, Link, Move, Path, State},
     stops::{Reader, Stop},
     trigger::Trigger,
+    undoing,
     world::{self, Allowlists, LONGEST, time_at},
 };
 
@@ -41,16 +43,13 @@ pub struct Limits {
     pub events: u8,
     /// Which reads may lag.
     pub lag: Lag,
-    /// Whether the reads that an invocation makes at the same time run one after the other, so that there are fewer states.
-    pub is_one_by_one: bool,
     /// Whether calls that don't affect each other come in one order only (`reduced.rs`).
     pub is_reduced: bool,
 }
 
 impl Limits {
     /// Nothing goes wrong, and every order is explored.
-    pub const NONE: Self =
-        Self { crashes: 0, faults: 0, reads: 0, events: 0, lag: Lag::NONE, is_one_by_one: false, is_reduced: false };
+    pub const NONE: Self = Self { crashes: 0, faults: 0, reads: 0, events: 0, lag: Lag::NONE, is_reduced: false };
 }
 
 /// The invocations of one request, by their answers.
@@ -421,7 +420,7 @@ pub(crate) struct Run<'e> {
     /// far it was.
     stopped: QuickMap<(usize, u32, u32), u32>,
     /// What may happen, and what is kept then.
-    happened: QuickMap<u32, Rc<[(Event, u32)]>>,
+    happened: QuickMap<u32, Rc<[Happened]>>,
     /// What is kept when time has passed, by what was, and whether a write has failed.
     passed: QuickMap<(u32, bool), u32>,
     /// Where the reads of an invocation may stop.
@@ -432,7 +431,9 @@ pub(crate) struct Run<'e> {
 
 impl Run<'_> {
     pub(crate) fn keep(&mut self, kept: Kept) -> u32 {
-        self.explorer.place(kept.seen_with(self.limits.lag))
+        let mut kept = kept.seen_with(self.limits.lag);
+        undoing::forget_why_it_is_missing(&mut kept, self.scene);
+        self.explorer.place(kept)
     }
 
     pub(crate) fn tree(&self, actor: usize) -> &Tree {
@@ -500,7 +501,7 @@ impl Run<'_> {
     }
 
     /// What may happen without an invocation, and what is kept then.
-    pub(crate) fn events(&mut self, state: &State) -> Rc<[(Event, u32)]> {
+    pub(crate) fn events(&mut self, state: &State) -> Rc<[Happened]> {
         if let Some(known) = self.happened.get(&state.kept) {
             return known.clone();
         }
@@ -508,15 +509,19 @@ impl Run<'_> {
         let may_happen =
             |event: &Event| (event.is_expected() || self.limits.events > 0) && self.scene.may_happen(*event);
         let events: Vec<_> = kept.events().into_iter().filter(may_happen).collect();
-        let events: Rc<[_]> = events.into_iter().map(|event| (event, self.keep(kept.after(event)))).collect();
+        let happened = |event| {
+            let after = kept.after(event);
+            Happened { event, changed: Shown::changed(&kept, &after), kept: self.keep(after) }
+        };
+        let events: Rc<[_]> = events.into_iter().map(happened).collect();
         self.happened.insert(state.kept, events.clone());
         events
     }
 
     /// Something happens without an invocation.
-    pub(crate) fn happens(&self, state: &State, (event, kept): (Event, u32)) -> Option<Move> {
+    pub(crate) fn happens(&self, state: &State, Happened { event, kept, .. }: &Happened) -> Option<Move> {
         let events = state.events.checked_sub(u8::from(!event.is_expected()))?;
-        Some(Move::new(State { kept, events, ..*state }, self.path(|| Label::Happens(event))))
+        Some(Move::new(State { kept: *kept, events, ..*state }, self.path(|| Label::Happens(*event))))
     }
 
     pub(crate) fn time_passes(&mut self, state: &State) -> Option<Move> {
@@ -547,9 +552,6 @@ impl Run<'_> {
     /// The calls of this invocation that may be answered next, with their places.
     pub(crate) fn calls(&self, state: &State, actor: usize) -> Vec<(usize, Call)> {
         let Err(calls) = &self.tree(actor).node(state.at[actor]).next else { return Vec::new() };
-        let is_one_by_one = self.limits.is_one_by_one;
-        let first_read = calls.iter().position(|call| !call.is_write());
-        let is_next = |(place, call): &(usize, &Call)| !is_one_by_one || call.is_write() || Some(*place) == first_read;
-        calls.iter().enumerate().filter(is_next).map(|(place, call)| (place, call.clone())).collect()
+        calls.iter().cloned().enumerate().collect()
     }
 }

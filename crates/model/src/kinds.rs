@@ -195,6 +195,18 @@ impl Kind {
         Self::ResetCopy,
     ];
 
+    /// What may cross a share of a copy that needs an approval: one that needs none, its hints and its end.
+    pub const UNAPPROVED_COPIES: [Self; 8] = [
+        Self::ShareCopy,
+        Self::ShareCopyUntil,
+        Self::RenewCopy,
+        Self::Tick,
+        Self::TickUntil,
+        Self::ExpireCopy,
+        Self::RepairCopy,
+        Self::AvailableCopy,
+    ];
+
     /// Every kind that is about an approval of a share that expires.
     pub const APPROVALS_UNTIL: [Self; 4] = [Self::AskUntil, Self::ApproveUntil, Self::RejectUntil, Self::CarryOnUntil];
 

@@ -44,9 +44,11 @@ pub enum Mend {
     Nothing,
     /// The same share, sent again, gives everything, if it is still allowed.
     Share,
-    /// The same revoke or reset, sent again, leaves nothing. While others have access, a reset keeps a create volume permission
-    /// whose account nothing else names, and warns of it: then the next reset leaves nothing.
+    /// The same revoke or reset, sent again, leaves nothing.
     TakeBack,
+    /// The same; or, while others have access, the reset keeps a create volume permission whose account nothing else names, and
+    /// warns of it: then the next reset leaves nothing.
+    TakeBackTwice,
 }
 
 /// What is wrong if it does not.
@@ -60,15 +62,18 @@ impl Mend {
         };
         match self {
             Self::Nothing => Vec::new(),
-            Self::TakeBack => {
+            Self::TakeBack => such(Kind::takes_away).collect(),
+            Self::TakeBackTwice => {
                 let twice = such(|kind| matches!(kind, Kind::Reset | Kind::ResetCopy)).map(|kinds| kinds.repeat(2));
                 such(Kind::takes_away).chain(twice).collect()
+            }
+            Self::Share if scene.before.is_about_both() => {
+                such(Kind::gives).chain([vec![Kind::AskForCopy, Kind::ApproveCopy]]).collect()
             }
             Self::Share if scene.has(Kind::gives) => such(Kind::gives).collect(),
             // Of a share that had waited before, the request is not among those that run. One that needs an approval waits for
             // that again.
             Self::Share if scene.before.is_about_copies() => vec![vec![Kind::ShareCopy]],
-            Self::Share if scene.before.is_about_both() => vec![vec![Kind::AskForCopy, Kind::ApproveCopy]],
             Self::Share if scene.has(|kind| Kind::APPROVALS_UNTIL.contains(&kind)) => {
                 vec![vec![Kind::AskUntil, Kind::ApproveUntil]]
             }
@@ -83,7 +88,9 @@ impl Mend {
         let is_gone = kept.images.iter().any(|image| image.stands.now == Stands::Gone);
         match self {
             Self::Nothing => true,
-            Self::TakeBack => ended.result == Status::Completed && (0..SLOTS).all(|slot| kept.has_nothing(slot, ONE)),
+            Self::TakeBack | Self::TakeBackTwice => {
+                ended.result == Status::Completed && (0..SLOTS).all(|slot| kept.has_nothing(slot, ONE))
+            }
             Self::Share if (0..SLOTS).any(|slot| kept.has_all(slot, ONE)) => true,
             // It is not allowed any more, or can't be made.
             Self::Share => is_over && (kept.is_withdrawn || kept.is_source_gone || is_gone || is_too_late(ended)),
@@ -195,7 +202,7 @@ pub static EXCEPTIONS: [Exception; 31] = [
             is_record_taken && left.all(|(_, gave)| gave.is_some_and(by_hint))
         },
     )
-    .mended_by(Mend::TakeBack),
+    .mended_by(Mend::TakeBackTwice),
     Exception::at_end(7, "A revoke at whose closing look EC2 still describes the copy as pending.", &[GIVEN], |broken| {
         let seen_late = broken.end.kept.killed.seen_late;
         (1..SLOTS).all(|slot| seen_late & 1 << slot != 0 || broken.after().has_nothing(slot, ONE))

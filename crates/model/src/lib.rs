@@ -47,6 +47,7 @@ pub mod scenes;
 pub mod script;
 pub mod search;
 pub mod sets;
+mod shown;
 mod steps;
 mod stops;
 pub mod trigger;

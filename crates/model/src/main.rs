@@ -24,8 +24,8 @@ use model::{
     scenes::Scene,
     search::Explored,
     sets::{
-        approvals, approvals_of_one_that_may_go, approvals_until, approved_copies, copies, copies_until,
-        deregistrations, early, image_and_approvals, scenes,
+        approvals, approvals_of_one_that_may_go, approvals_until, approved_copies, copies, copies_and_approvals,
+        copies_until, deregistrations, early, image_and_approvals, scenes,
     },
 };
 
@@ -34,9 +34,6 @@ const QUIET: Limits = Limits::NONE;
 
 /// The same, and calls that don't affect each other come in one order only.
 const REDUCED: Limits = Limits { is_reduced: true, ..QUIET };
-
-/// The same, and the reads that an invocation makes at the same time run one after the other.
-const SIMPLE: Limits = Limits { is_one_by_one: true, ..REDUCED };
 
 /// Reads of EC2 lag.
 const LATE: Limits = Limits { lag: Lag::EC2, ..QUIET };
@@ -60,6 +57,7 @@ enum About {
     ImageAndApprovals,
     CopiesUntil,
     ApprovalsUntil,
+    CopiesAndApprovals,
 }
 
 impl About {
@@ -74,6 +72,7 @@ impl About {
             Self::ImageAndApprovals => image_and_approvals(size).collect(),
             Self::ApprovedCopies => approved_copies(size).collect(),
             Self::Approvals => approvals(size).collect(),
+            Self::CopiesAndApprovals => copies_and_approvals(size).collect(),
             Self::ApprovalsOfAnImageThatMayGo => approvals_of_one_that_may_go(size).collect(),
         }
     }
@@ -81,7 +80,7 @@ impl About {
 
 /// What the invocations are about, how many run at once, what may go wrong, and the exceptions of docs/reliability.md that are
 /// found: no others may be, and each of these must.
-const PARTS: [(About, usize, Limits, &[u8]); 71] = [
+const PARTS: [(About, usize, Limits, &[u8]); 75] = [
     (About::TheImage, 1, Limits { crashes: 2, faults: 2, lag: Lag::EC2_AND_KMS, ..QUIET }, &[]),
     (About::TheImage, 2, LATE, &[]),
     (About::TheImage, 2, Limits { crashes: 1, ..QUIET }, &[1, 20]),
@@ -115,8 +114,8 @@ const PARTS: [(About, usize, Limits, &[u8]); 71] = [
     ),
     (About::ApprovedCopies, 2, Limits { crashes: 1, ..REDUCED }, &[3, 6, 8, 10, 15, 21, 26]),
     (About::Copies, 2, Limits { reads: 1, ..REDUCED }, &[3, 5, 10, 15, 17, 19, 26]),
-    (About::Copies, 3, Limits { crashes: 1, ..SIMPLE }, &[3, 5, 6, 8, 10, 15, 16, 20, 21, 26, 31]),
-    (About::TheImage, 3, Limits { crashes: 1, ..SIMPLE }, &[1, 20]),
+    (About::Copies, 3, Limits { crashes: 1, ..REDUCED }, &[3, 5, 6, 8, 10, 15, 16, 20, 21, 26, 31]),
+    (About::TheImage, 3, Limits { crashes: 1, ..REDUCED }, &[1, 20]),
     (About::ApprovalsOfAnImageThatMayGo, 1, Limits { crashes: 1, reads: 1, events: 1, ..QUIET }, &[8]),
     (About::ApprovalsOfAnImageThatMayGo, 2, Limits { events: 1, ..LATE }, &[26]),
     (About::Early, 2, Limits { crashes: 1, ..QUIET }, &[8]),
@@ -132,7 +131,7 @@ const PARTS: [(About, usize, Limits, &[u8]); 71] = [
     (About::CopiesUntil, 2, Limits { crashes: 1, ..REDUCED }, &[1, 3, 6, 8, 15, 20, 21]),
     (About::CopiesUntil, 2, Limits { events: 1, ..REDUCED }, &[3, 4, 5, 10, 11, 12, 13, 14]),
     (About::CopiesUntil, 2, Limits { reads: 1, ..REDUCED }, &[3, 15, 17, 18, 19]),
-    (About::ImageAndApprovals, 3, Limits { crashes: 1, ..SIMPLE }, &[1, 8, 9, 20, 26, 27]),
+    (About::ImageAndApprovals, 3, Limits { crashes: 1, ..REDUCED }, &[1, 8, 9, 20, 26, 27]),
     (About::Approvals, 3, Limits { crashes: 1, ..REDUCED }, &[8, 9, 26, 30]),
     (About::TheImage, 1, Limits { crashes: 1, lag: SCHEDULER, ..QUIET }, &[]),
     (About::TheImage, 2, Limits { lag: SCHEDULER, ..QUIET }, &[24, 25]),
@@ -155,14 +154,18 @@ const PARTS: [(About, usize, Limits, &[u8]); 71] = [
     (About::ApprovalsUntil, 2, Limits { crashes: 1, ..REDUCED }, &[8, 9, 20, 29]),
     (About::ApprovalsUntil, 2, Limits { reads: 1, ..REDUCED }, &[17, 18]),
     (About::ApprovalsUntil, 2, Limits { faults: 1, ..REDUCED }, &[8, 9, 20, 29]),
-    (About::Copies, 3, SIMPLE, &[3, 5, 10, 26, 31]),
-    (About::CopiesUntil, 3, SIMPLE, &[3, 10, 26, 31]),
+    (About::Copies, 3, REDUCED, &[3, 5, 10, 26, 31]),
+    (About::CopiesUntil, 3, REDUCED, &[3, 10, 26, 31]),
     (About::ApprovedCopies, 3, REDUCED, &[3, 5, 10, 26]),
-    (About::CopiesUntil, 3, Limits { crashes: 1, ..SIMPLE }, &[1, 3, 5, 6, 8, 10, 15, 16, 20, 21, 26, 31]),
-    (About::ApprovedCopies, 3, Limits { crashes: 1, ..SIMPLE }, &[3, 5, 6, 8, 9, 10, 15, 21, 26, 30, 31]),
+    (About::CopiesUntil, 3, Limits { crashes: 1, ..REDUCED }, &[1, 3, 5, 6, 8, 10, 15, 16, 20, 21, 26, 31]),
+    (About::ApprovedCopies, 3, Limits { crashes: 1, ..REDUCED }, &[3, 5, 6, 8, 9, 10, 15, 21, 26, 30, 31]),
     (About::ImageAndApprovals, 3, REDUCED, &[26]),
     (About::ApprovalsUntil, 3, REDUCED, &[26]),
-    (About::ApprovalsUntil, 3, Limits { crashes: 1, ..SIMPLE }, &[1, 8, 9, 20, 26, 27, 29, 30]),
+    (About::ApprovalsUntil, 3, Limits { crashes: 1, ..REDUCED }, &[1, 8, 9, 20, 26, 27, 29, 30]),
+    (About::CopiesAndApprovals, 2, REDUCED, &[]),
+    (About::CopiesAndApprovals, 2, Limits { crashes: 1, ..REDUCED }, &[8, 9]),
+    (About::CopiesAndApprovals, 3, REDUCED, &[]),
+    (About::CopiesAndApprovals, 3, Limits { crashes: 1, ..REDUCED }, &[]),
 ];
 
 /// The numbers of the parts to explore may be given; otherwise it explores all.

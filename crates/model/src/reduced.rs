@@ -4,20 +4,23 @@
 //! after a read could as well be killed before it. So every interleaving comes to the same as one in which
 //!
 //! - each write comes at once after the reads of its own invocation that precede it;
-//! - the others read just before it, and only if their last read is of something that the write changes;
+//! - the others read just before it, and only if their last read is of something that is different after the write: of reads that
+//!   are made at the same time, each that may be the last;
 //! - an invocation is killed only at once after a write of its own.
 //!
 //! Time passes only while nothing runs, so it is between such steps.
 //!
 //! A step of this exploration is such a write, or something that happens by itself, with the reads before it. What reads and what
-//! writes are about is [`Place`]. A test compares the ends with those of every interleaving.
+//! writes change is [`Shown`]. A test compares the ends with those of every interleaving.
 
 use std::rc::Rc;
 
 use crate::{
     explore::Run,
-    steps::{Move, Path, State, joined},
-    stops::{Place, Reader, Stop},
+    script::{Call, Pools},
+    shown::Shown,
+    steps::{Happened, Move, Path, State, joined},
+    stops::{Reader, Stop},
 };
 
 impl Run<'_> {
@@ -26,7 +29,7 @@ impl Run<'_> {
         let mut moves = Vec::new();
         for actor in 0..self.scene.actors.len() {
             self.write(&(*state, None), actor, &mut moves);
-            for (to, path) in self.read_on(&(*state, None), actor, |_| true) {
+            for (to, path) in self.read_on(&(*state, None), actor, |_, _| true) {
                 if self.tree(actor).node(to.at[actor]).next.is_ok() {
                     moves.push(Move::new(to, path));
                 } else {
@@ -35,10 +38,10 @@ impl Run<'_> {
             }
             moves.extend(self.sent_again(state, actor));
         }
-        for (event, _) in &*self.events(state) {
-            let changed = Place::changed_by_event(*event);
-            for (from, path) in self.others_read((*state, None), None, &changed) {
-                let next = self.events(&from).iter().copied().find(|(next, _)| next == event);
+        for Happened { event, changed, .. } in &*self.events(state) {
+            for (from, path) in self.others_read((*state, None), None, changed) {
+                let events = self.events(&from);
+                let next = events.iter().find(|next| next.event == *event);
                 let step = next.and_then(|next| self.happens(&from, next));
                 moves.extend(step.map(|step| step.after(&path)));
             }
@@ -50,7 +53,8 @@ impl Run<'_> {
     /// The writes of this invocation that are next, each after what others may read just before it.
     fn write(&mut self, from: &(State, Path), actor: usize, moves: &mut Vec<Move>) {
         for call in self.calls(&from.0, actor).into_iter().filter(|(_, call)| call.is_write()) {
-            let changed = Place::changed_by(&call.1, &self.explorer.pools);
+            let answered = self.answered(&from.0, actor, &call);
+            let changed: Vec<_> = answered.iter().flat_map(|answered| &*answered.changed).copied().collect();
             for (from, path) in self.others_read(from.clone(), Some(actor), &changed) {
                 let mut steps = Vec::new();
                 self.answers(&from, actor, &call, &mut steps);
@@ -64,33 +68,38 @@ impl Run<'_> {
         }
     }
 
-    /// What the others, apart from this one, may have read if the last read of each is of what is changed next.
-    fn others_read(&mut self, from: (State, Path), but: Option<usize>, changed: &[Place]) -> Vec<(State, Path)> {
+    /// What the others, apart from this one, may have read if the last read of each, whichever that is, shows what is changed next.
+    fn others_read(&mut self, from: (State, Path), but: Option<usize>, changed: &[Shown]) -> Vec<(State, Path)> {
         let mut all = vec![from];
         for actor in (0..self.scene.actors.len()).filter(|actor| Some(*actor) != but) {
             for place in 0..all.len() {
-                let more = self.read_on(&all[place].clone(), actor, |last| changed.contains(&last));
+                let more = self.read_on(&all[place].clone(), actor, |last, pools| {
+                    changed.iter().any(|changed| changed.is_read_by(last, pools))
+                });
                 all.extend(more);
             }
         }
         all
     }
 
-    /// Where this invocation may stop after reads, if the last one is about such a place.
+    /// Where this invocation may stop after reads, if each that may come last is such a one.
     fn read_on(
         &mut self,
         (state, path): &(State, Path),
         actor: usize,
-        is_it: impl Fn(Place) -> bool,
+        is_it: impl Fn(&Call, &Pools) -> bool,
     ) -> Vec<(State, Path)> {
         let stops = self.stops(state, actor);
-        let stop = |stop: &Stop| {
+        let mut all: Vec<(State, Path)> = Vec::new();
+        for stop in stops.iter().filter(|stop| stop.lasts.iter().all(|last| is_it(last, &self.explorer.pools))) {
             let owed = state.owed & !(1 << actor);
             let mut to = State { kept: stop.kept, reads: stop.reads, owed, ..*state };
             to.at[actor] = stop.at;
-            (to, joined(path, &stop.path))
-        };
-        stops.iter().filter(|it| is_it(it.last)).map(stop).collect()
+            if !all.iter().any(|(other, _)| *other == to) {
+                all.push((to, joined(path, &stop.path)));
+            }
+        }
+        all
     }
 
     fn stops(&mut self, state: &State, actor: usize) -> Rc<[Stop]> {
@@ -105,31 +114,36 @@ impl Run<'_> {
         if let Some(known) = self.stops.get(&reader) {
             return known.clone();
         }
-        let mut stops: Vec<Stop> = Vec::new();
-        let mut waiting = vec![(*state, None)];
+        // Each with the reads that were made: without its last one, a stop is one of those that have fewer.
+        let mut stops: Vec<(Vec<Call>, Stop)> = Vec::new();
+        let mut waiting = vec![(*state, None, Vec::<Call>::new())];
         let mut next = 0;
-        while let Some((from, path)) = waiting.get(next).cloned() {
+        while let Some((from, path, before)) = waiting.get(next).cloned() {
             next += 1;
             for call in self.calls(&from, actor).into_iter().filter(|(_, call)| !call.is_write()) {
+                let last = &call.1;
+                let mut made = before.clone();
+                made.push(last.clone());
+                made.sort_unstable();
                 let mut steps = Vec::new();
                 self.answers(&from, actor, &call, &mut steps);
                 for step in steps {
-                    let (to, last) = (step.to, Place::of_read(&call.1));
-                    let step = step.after(&path);
-                    let stop = Stop { kept: to.kept, at: to.at[actor], reads: to.reads, last, path: step.path };
-                    let is_same =
-                        |other: &Stop| (other.kept, other.at, other.reads) == (stop.kept, stop.at, stop.reads);
-                    let is_new = !stops.iter().any(is_same);
-                    if is_new {
-                        waiting.push((to, stop.path.clone()));
+                    let to = step.to;
+                    let is_same = |stop: &Stop| (stop.kept, stop.at, stop.reads) == (to.kept, to.at[actor], to.reads);
+                    if let Some((_, stop)) = stops.iter_mut().find(|(other, it)| is_same(it) && *other == made) {
+                        if !stop.lasts.contains(last) {
+                            stop.lasts.push(last.clone());
+                        }
+                        continue;
                     }
-                    if is_new || !stops.iter().any(|other| is_same(other) && other.last == last) {
-                        stops.push(stop);
-                    }
+                    let path = step.after(&path).path;
+                    waiting.push((to, path.clone(), made.clone()));
+                    let lasts = vec![last.clone()];
+                    stops.push((made.clone(), Stop { kept: to.kept, at: to.at[actor], reads: to.reads, lasts, path }));
                 }
             }
         }
-        let stops: Rc<[Stop]> = stops.into();
+        let stops: Rc<[Stop]> = stops.into_iter().map(|(_, stop)| stop).collect();
         self.stops.insert(reader, stops.clone());
         stops
     }

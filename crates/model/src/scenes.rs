@@ -113,6 +113,9 @@ impl Before {
         Self::ApprovedFailed,
     ];
 
+    /// Those of them without a copy.
+    pub const ASKS_FOR_COPIES: [Self; 4] = [Self::NoCopyAsked, Self::CopyAsked, Self::CopyApproved, Self::CopyRejected];
+
     pub(crate) fn is_about_the_image(self) -> bool {
         Self::ALL.contains(&self)
     }
@@ -173,15 +176,18 @@ impl Scene {
         let actors = kinds.iter().enumerate().map(|(place, kind)| Actor::new(*kind, number(place, *kind)));
         let actors: Vec<_> = actors.collect();
         let last_time = actors.iter().map(|actor| actor.not_before).max().unwrap_or_default();
-        let scene = Self { actors, before, beside: None, last_time, may_go: false };
-        // What is sent again may come when its share would end.
-        let last_time = if scene.has_expiries() { last_time.max(EXPIRING) } else { last_time };
-        Self { last_time, ..scene }
+        Self { actors, before, beside: None, last_time, may_go: false }.until_shares_end()
+    }
+
+    /// The same with the clock until shares may end: what is sent again may come when its share would end.
+    fn until_shares_end(self) -> Self {
+        let last_time = if self.has_expiries() { self.last_time.max(EXPIRING) } else { self.last_time };
+        Self { last_time, ..self }
     }
 
     /// The same where things of another family are like this before.
     pub fn beside(self, before: Before) -> Self {
-        Self { beside: Some(before), ..self }
+        Self { beside: Some(before), ..self }.until_shares_end()
     }
 
     /// Its name.
@@ -245,7 +251,9 @@ impl Scene {
 
     fn copies_before(&self, pools: &Pools) -> Kept {
         let mut kept = self.with_asks(Kept::default(), &asked_for_copy(), pools);
-        let (targets, stands) = match self.before {
+        // Where a share needs an approval and another needs none, only the other one has a copy.
+        let before = self.beside.unwrap_or(self.before);
+        let (targets, stands) = match before {
             Before::Waits | Before::WaitsUntil => (ONE, Stands::Pending),
             Before::BothWait => (ONE | TWO, Stands::Pending),
             Before::Copied | Before::Given | Before::OtherGiven => (ONE, Stands::Available),
@@ -265,8 +273,8 @@ impl Scene {
         };
         let name = order.name(0, false);
         let order = (pools.words.put(&name), pools.words.put(&order.client_token(&name, 0)));
-        let expires = matches!(self.before, Before::GivenUntil | Before::CopyUntil);
-        let shared = match self.before {
+        let expires = matches!(before, Before::GivenUntil | Before::CopyUntil);
+        let shared = match before {
             Before::OtherGiven => TWO,
             Before::Given | Before::ApprovedGiven => ONE,
             _ if expires => ONE,
@@ -280,7 +288,7 @@ impl Scene {
             kept = kept.with_record(&Record::Expiry(world::first_record(1)), pools);
             kept.images[1].must_expire = [ONE; 3];
         }
-        let record = match self.before {
+        let record = match before {
             Before::CopyUntil => return kept,
             Before::WaitsUntil | Before::CopiedUntil | Before::GivenUntil => waiting_until(),
             before if before.is_about_both() => approved_and_waiting(),
@@ -311,7 +319,7 @@ impl Scene {
     pub fn is_sent_again_soon(&self, actor: usize) -> bool {
         let kind = self.actors[actor].kind;
         if self.is_about(Before::is_about_both) {
-            return !kind.is_hint() && !kind.takes_away();
+            return !kind.is_hint() && !Kind::COPIES_UNTIL.contains(&kind);
         }
         let is_of_image = Kind::ALL.contains(&kind);
         self.is_about(Before::is_about_approvals) && !(is_of_image && self.is_about(Before::is_about_the_image))

@@ -166,7 +166,7 @@ impl Run<'_> {
             moves.extend(self.crash(state, actor));
         }
         for event in &*self.events(state) {
-            moves.extend(self.happens(state, *event));
+            moves.extend(self.happens(state, event));
         }
         moves.extend(self.time_passes(state));
         moves

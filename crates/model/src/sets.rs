@@ -49,6 +49,23 @@ pub fn approved_copies(size: usize) -> impl Iterator<Item = Scene> {
     all(size, &Kind::APPROVED_COPIES, &Before::APPROVED_COPIES)
 }
 
+/// Where a copy needs an approval, and a share of it that needs none, and may expire, crosses that or is there.
+pub fn copies_and_approvals(size: usize) -> impl Iterator<Item = Scene> {
+    let (approved, others) = (&Kind::APPROVED_COPIES, &Kind::UNAPPROVED_COPIES);
+    let has_approval =
+        |kinds: &[Kind]| kinds.iter().any(|kind| approved.contains(kind) && !Kind::COPIES_UNTIL.contains(kind));
+    let has_other = |kinds: &[Kind]| kinds.iter().any(|kind| others.contains(kind));
+    let sets = sets(size, &[&approved[..], others].concat()).into_iter();
+    sets.flat_map(move |kinds| {
+        let is_crossed =
+            |before: &Before| has_other(&kinds) && (has_approval(&kinds) || before.is_approved_and_waits());
+        let crossed = Before::APPROVED_COPIES.into_iter().filter(is_crossed).map(|before| Scene::new(&kinds, before));
+        let asks = if has_approval(&kinds) { &Before::ASKS_FOR_COPIES[..] } else { &[] };
+        let beside = asks.iter().map(|before| Scene::new(&kinds, *before).beside(Before::CopyUntil));
+        crossed.chain(beside).collect::<Vec<_>>()
+    })
+}
+
 /// Where at least one is about an approval of a share that expires, and the others about that or about the image.
 pub fn approvals_until(size: usize) -> impl Iterator<Item = Scene> {
     let kinds = [&Kind::ALL[..], &Kind::APPROVALS_UNTIL].concat();

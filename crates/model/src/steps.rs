@@ -1,4 +1,5 @@
-//! Owns [`State`], [`Move`], a step from one to another, and [`Answered`], from which the steps of one call are made.
+//! Owns [`State`], [`Move`], a step from one to another, and [`Answered`] and [`Happened`], from which the steps of one call or event
+//! are made.
 
 use std::rc::Rc;
 
@@ -7,6 +8,7 @@ use crate::{
     killed::MOST,
     known::Exception,
     script::{Answer, Call},
+    shown::Shown,
 };
 
 /// A state: what AWS keeps, how far each invocation is, and what may still go wrong.
@@ -47,7 +49,18 @@ pub(crate) struct Answered {
     pub(crate) at: u32,
     /// What is kept if the invocation is killed before it says that it has ended.
     pub(crate) killed: Option<u32>,
+    /// What reads show differently after this answer.
+    pub(crate) changed: Rc<[Shown]>,
     pub(crate) wrong: Vec<Wrong>,
+}
+
+/// Something that happens without an invocation, and what comes after it.
+#[derive(Debug)]
+pub(crate) struct Happened {
+    pub(crate) event: Event,
+    pub(crate) kept: u32,
+    /// What reads show differently after it.
+    pub(crate) changed: Rc<[Shown]>,
 }
 
 /// One more step of a run.

@@ -8,9 +8,30 @@ use crate::{
     kinds::Kind,
     pool::Word,
     rules::Taken,
+    scenes::{Before, Scene},
     script::{Answer, Answers, Call, Pools, Stands},
     world::{ONE, SLOTS},
 };
+
+/// Forgets what is noted of shares of copies that are undone or given up, where no rule asks for it: one that somebody takes back may
+/// be missing, whatever has happened to it. What became of an ask, and of the share of another target, must be told all the same.
+pub fn forget_why_it_is_missing(kept: &mut Kept, scene: &Scene) {
+    let is_about_copies = scene.before.is_about_copies() || scene.before.is_about_both();
+    if !is_about_copies || !scene.has(Kind::takes_away) {
+        return;
+    }
+    (kept.undone, kept.is_overtaken, kept.given_up_late) = Default::default();
+    let (has_asks, has_other) = (scene.before.is_about_both(), scene.before == Before::BothWait);
+    let killed = &mut kept.killed;
+    (killed.is_made, killed.begun, killed.refused, killed.hidden_late) = Default::default();
+    (killed.is_replaced, killed.is_written_anew, killed.deleted) = Default::default();
+    if !has_asks {
+        killed.replaced = 0;
+    }
+    if !has_asks && !has_other {
+        (killed.undoing, killed.unheard, killed.ending) = Default::default();
+    }
+}
 
 /// Notes what this call undoes, or which record it deletes.
 pub fn note_undoing(kind: Kind, taken: &Taken<'_>, (before, after): (&Kept, &mut Kept), pools: &Pools) {

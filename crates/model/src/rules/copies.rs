@@ -140,11 +140,11 @@ impl Scene {
     }
 
     /// Whether a share of a copy with that target is there, or is made at once.
-    fn is_made(&self, ended: &[Rc<Ended>]) -> bool {
+    pub(super) fn is_made(&self, ended: &[Rc<Ended>]) -> bool {
         let is_complete = |(actor, ended): (&Actor, &Rc<Ended>)| {
             actor.kind.gives() && actor.kind != Kind::AvailableCopy && ended.result == Status::Completed
         };
-        self.before == Before::CopyUntil || self.actors.iter().zip(ended).any(is_complete)
+        self.was(Before::CopyUntil) || self.actors.iter().zip(ended).any(is_complete)
     }
 }
 

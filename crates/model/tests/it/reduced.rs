@@ -10,32 +10,35 @@ use model::{
     search::Explored,
 };
 
-use crate::{LAG, QUIET, SIMPLE};
+use crate::{LAG, QUIET};
 
 /// What runs at once, what there is before, and what may go wrong.
-const SETS: [(&[Kind], &[Before], Limits); 16] = [
+const SETS: [(&[Kind], &[Before], Limits); 18] = [
     (&[Kind::ShareUntil, Kind::Revoke], &Before::ALL, Limits { crashes: 1, lag: LAG, ..QUIET }),
-    (&[Kind::Available, Kind::Reset], &Before::ALL, Limits { reads: 1, ..SIMPLE }),
+    (&[Kind::Available, Kind::Reset], &Before::ALL, Limits { reads: 1, ..QUIET }),
     (&[Kind::Renew, Kind::Expire], &Before::ALL, Limits { faults: 1, ..QUIET }),
-    (&[Kind::ShareCopy, Kind::Tick], &Before::COPIES, Limits { events: 1, ..SIMPLE }),
-    (&[Kind::Tick, Kind::RevokeCopy], &Before::COPIES, Limits { crashes: 1, ..SIMPLE }),
-    (&[Kind::Copied, Kind::LateTick], &Before::COPIES, Limits { lag: LAG, ..SIMPLE }),
-    (&[Kind::Approve, Kind::Reject], &Before::APPROVALS, Limits { crashes: 1, faults: 1, ..SIMPLE }),
-    (&[Kind::CarryOn, Kind::Revoke], &Before::APPROVALS, Limits { crashes: 1, reads: 1, ..SIMPLE }),
+    (&[Kind::ShareCopy, Kind::Tick], &Before::COPIES, Limits { events: 1, ..QUIET }),
+    (&[Kind::Tick, Kind::RevokeCopy], &Before::COPIES, Limits { crashes: 1, ..QUIET }),
+    (&[Kind::Copied, Kind::LateTick], &Before::COPIES, Limits { lag: LAG, ..QUIET }),
+    (&[Kind::Approve, Kind::Reject], &Before::APPROVALS, Limits { crashes: 1, faults: 1, ..QUIET }),
+    (&[Kind::CarryOn, Kind::Revoke], &Before::APPROVALS, Limits { crashes: 1, reads: 1, ..QUIET }),
     (&[Kind::Tick, Kind::LateTick], &[Before::Copied], Limits { crashes: 1, ..QUIET }),
     (&[Kind::ShareCopy, Kind::LastTick], &[Before::Waits, Before::Failed], Limits { faults: 1, ..QUIET }),
-    (&[Kind::ShareUntil, Kind::Revoke, Kind::Available], &[Before::SharedUntil], SIMPLE),
-    (&[Kind::Approve, Kind::CarryOn, Kind::Reject], &[Before::Asked], Limits { crashes: 1, ..SIMPLE }),
-    (&[Kind::Tick, Kind::RevokeCopy], &[Before::Copied], Limits { reads: 1, ..SIMPLE }),
-    (&[Kind::TickUntil, Kind::RevokeCopy], &[Before::CopiedUntil], Limits { reads: 1, ..SIMPLE }),
-    (&[Kind::ApproveCopy, Kind::CarryOnCopy], &[Before::CopyApproved], Limits { faults: 1, ..SIMPLE }),
-    (&[Kind::ApproveUntil, Kind::RejectUntil], &[Before::AskedUntil], Limits { crashes: 1, ..SIMPLE }),
+    (&[Kind::ShareUntil, Kind::Revoke, Kind::Available], &[Before::SharedUntil], QUIET),
+    (&[Kind::Approve, Kind::CarryOn, Kind::Reject], &[Before::Asked], Limits { crashes: 1, ..QUIET }),
+    (&[Kind::Tick, Kind::RevokeCopy], &[Before::Copied], Limits { reads: 1, ..QUIET }),
+    (&[Kind::TickUntil, Kind::RevokeCopy], &[Before::CopiedUntil], Limits { reads: 1, ..QUIET }),
+    (&[Kind::ApproveCopy, Kind::CarryOnCopy], &[Before::CopyApproved], Limits { faults: 1, ..QUIET }),
+    (&[Kind::ApproveUntil, Kind::RejectUntil], &[Before::AskedUntil], Limits { crashes: 1, ..QUIET }),
+    (&[Kind::ShareCopyUntil, Kind::TickOfApproved], &[Before::ApprovedCopied], Limits { crashes: 1, ..QUIET }),
+    (&[Kind::Copied, Kind::Tick, Kind::RevokeCopy], &[Before::Copied], QUIET),
 ];
 
 /// The same where the image and an approval cross.
-const CROSSING: [([Kind; 2], [Before; 2], Limits); 2] = [
-    ([Kind::Revoke, Kind::Approve], [Before::SharedUntil, Before::Asked], Limits { crashes: 1, ..SIMPLE }),
-    ([Kind::ShareUntil, Kind::CarryOn], [Before::Unshared, Before::Approved], Limits { reads: 1, ..SIMPLE }),
+const CROSSING: [([Kind; 2], [Before; 2], Limits); 3] = [
+    ([Kind::Revoke, Kind::Approve], [Before::SharedUntil, Before::Asked], Limits { crashes: 1, ..QUIET }),
+    ([Kind::ShareUntil, Kind::CarryOn], [Before::Unshared, Before::Approved], Limits { reads: 1, ..QUIET }),
+    ([Kind::ApproveCopy, Kind::RevokeCopy], [Before::CopyAsked, Before::CopyUntil], Limits { crashes: 1, ..QUIET }),
 ];
 
 #[test]
