@@ -419,7 +419,7 @@ pub(crate) struct Run<'e> {
     /// What is kept when an invocation is killed, or AWS has failed it, and it is sent again: by its place, what was kept, and how
     /// far it was.
     stopped: QuickMap<(usize, u32, u32), u32>,
-    /// What may happen, and what is kept then.
+    /// What may happen, and what comes after it.
     happened: QuickMap<u32, Rc<[Happened]>>,
     /// What is kept when time has passed, by what was, and whether a write has failed.
     passed: QuickMap<(u32, bool), u32>,
@@ -500,7 +500,7 @@ impl Run<'_> {
         state.owed | u8::from(self.scene.is_sent_again_soon(actor)) << actor
     }
 
-    /// What may happen without an invocation, and what is kept then.
+    /// What may happen without an invocation, and what comes after it.
     pub(crate) fn events(&mut self, state: &State) -> Rc<[Happened]> {
         if let Some(known) = self.happened.get(&state.kept) {
             return known.clone();

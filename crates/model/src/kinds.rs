@@ -224,6 +224,11 @@ impl Kind {
         Self::Share,
     ];
 
+    /// Whether it is about a share of a copy that needs an approval.
+    pub fn needs_approval(self) -> bool {
+        Self::APPROVED_COPIES.contains(&self) && !Self::COPIES_UNTIL.contains(&self)
+    }
+
     /// Whether somebody asks for an approval.
     pub fn asks(self) -> bool {
         matches!(self, Self::Ask | Self::LateAsk | Self::AskForCopy | Self::LateAskForCopy | Self::AskUntil)

@@ -46,8 +46,8 @@ pub enum Mend {
     Share,
     /// The same revoke or reset, sent again, leaves nothing.
     TakeBack,
-    /// The same; or, while others have access, the reset keeps a create volume permission whose account nothing else names, and
-    /// warns of it: then the next reset leaves nothing.
+    /// The same; a reset may be sent twice. While others have access, the first keeps a create volume permission whose account
+    /// nothing else names, and warns of it.
     TakeBackTwice,
 }
 
@@ -67,13 +67,14 @@ impl Mend {
                 let twice = such(|kind| matches!(kind, Kind::Reset | Kind::ResetCopy)).map(|kinds| kinds.repeat(2));
                 such(Kind::takes_away).chain(twice).collect()
             }
+            // A share that needs an approval asks for it again. Where none is needed, that share may mend it as well.
             Self::Share if scene.before.is_about_both() => {
                 such(Kind::gives).chain([vec![Kind::AskForCopy, Kind::ApproveCopy]]).collect()
             }
+            Self::Share if scene.has(|kind| kind.gives() && !kind.is_rule()) => such(Kind::gives).collect(),
+            // Of a share that had waited before, the request is not among those that run. A rule may leave as it is what it finds.
+            Self::Share if scene.before.is_about_copies() => such(Kind::gives).chain([vec![Kind::ShareCopy]]).collect(),
             Self::Share if scene.has(Kind::gives) => such(Kind::gives).collect(),
-            // Of a share that had waited before, the request is not among those that run. One that needs an approval waits for
-            // that again.
-            Self::Share if scene.before.is_about_copies() => vec![vec![Kind::ShareCopy]],
             Self::Share if scene.has(|kind| Kind::APPROVALS_UNTIL.contains(&kind)) => {
                 vec![vec![Kind::AskUntil, Kind::ApproveUntil]]
             }

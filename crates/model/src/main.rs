@@ -163,9 +163,14 @@ const PARTS: [(About, usize, Limits, &[u8]); 75] = [
     (About::ApprovalsUntil, 3, REDUCED, &[26]),
     (About::ApprovalsUntil, 3, Limits { crashes: 1, ..REDUCED }, &[1, 8, 9, 20, 26, 27, 29, 30]),
     (About::CopiesAndApprovals, 2, REDUCED, &[]),
-    (About::CopiesAndApprovals, 2, Limits { crashes: 1, ..REDUCED }, &[8, 9]),
-    (About::CopiesAndApprovals, 3, REDUCED, &[]),
-    (About::CopiesAndApprovals, 3, Limits { crashes: 1, ..REDUCED }, &[]),
+    (About::CopiesAndApprovals, 2, Limits { crashes: 1, ..REDUCED }, &[1, 8, 9, 20]),
+    (About::CopiesAndApprovals, 3, REDUCED, &[3, 5, 10, 26, 31]),
+    (
+        About::CopiesAndApprovals,
+        3,
+        Limits { crashes: 1, ..REDUCED },
+        &[1, 3, 5, 6, 8, 9, 10, 15, 16, 20, 21, 26, 27, 30, 31],
+    ),
 ];
 
 /// The numbers of the parts to explore may be given; otherwise it explores all.

@@ -4,14 +4,14 @@
 //! after a read could as well be killed before it. So every interleaving comes to the same as one in which
 //!
 //! - each write comes at once after the reads of its own invocation that precede it;
-//! - the others read just before it, and only if their last read is of something that is different after the write: of reads that
-//!   are made at the same time, each that may be the last;
+//! - the others read just before it, and only if each read that may be their last shows something that the write changes: of reads
+//!   that are made at the same time, any may be the last;
 //! - an invocation is killed only at once after a write of its own.
 //!
 //! Time passes only while nothing runs, so it is between such steps.
 //!
-//! A step of this exploration is such a write, or something that happens by itself, with the reads before it. What reads and what
-//! writes change is [`Shown`]. A test compares the ends with those of every interleaving.
+//! A step of this exploration is such a write, something that happens by itself, or the end of an invocation, with the reads before
+//! it. [`Shown`] is what reads show and writes change. A test compares the ends with those of every interleaving.
 
 use std::rc::Rc;
 
@@ -68,12 +68,13 @@ impl Run<'_> {
         }
     }
 
-    /// What the others, apart from this one, may have read if the last read of each, whichever that is, shows what is changed next.
+    /// Where the others may be, this one apart: each has stopped where it was, or after reads of which each that may be the last
+    /// shows what is changed next.
     fn others_read(&mut self, from: (State, Path), but: Option<usize>, changed: &[Shown]) -> Vec<(State, Path)> {
         let mut all = vec![from];
         for actor in (0..self.scene.actors.len()).filter(|actor| Some(*actor) != but) {
             for place in 0..all.len() {
-                let more = self.read_on(&all[place].clone(), actor, |last, pools| {
+                let more = self.read_on(&all[place], actor, |last, pools| {
                     changed.iter().any(|changed| changed.is_read_by(last, pools))
                 });
                 all.extend(more);
@@ -82,7 +83,7 @@ impl Run<'_> {
         all
     }
 
-    /// Where this invocation may stop after reads, if each that may come last is such a one.
+    /// Where this invocation may stop after reads, if each read that may be the last is one of these.
     fn read_on(
         &mut self,
         (state, path): &(State, Path),
@@ -114,7 +115,8 @@ impl Run<'_> {
         if let Some(known) = self.stops.get(&reader) {
             return known.clone();
         }
-        // Each with the reads that were made: without its last one, a stop is one of those that have fewer.
+        // Each with the reads that were made: two orders of the same reads are one stop, with two reads that may be the last.
+        // After other reads it is another stop, even in the same state.
         let mut stops: Vec<(Vec<Call>, Stop)> = Vec::new();
         let mut waiting = vec![(*state, None, Vec::<Call>::new())];
         let mut next = 0;

@@ -179,7 +179,7 @@ impl Scene {
         Self { actors, before, beside: None, last_time, may_go: false }.until_shares_end()
     }
 
-    /// The same with the clock until shares may end: what is sent again may come when its share would end.
+    /// The same, with a clock that goes on until shares may expire: what is sent again may come only then.
     fn until_shares_end(self) -> Self {
         let last_time = if self.has_expiries() { self.last_time.max(EXPIRING) } else { self.last_time };
         Self { last_time, ..self }
@@ -251,7 +251,7 @@ impl Scene {
 
     fn copies_before(&self, pools: &Pools) -> Kept {
         let mut kept = self.with_asks(Kept::default(), &asked_for_copy(), pools);
-        // Where a share needs an approval and another needs none, only the other one has a copy.
+        // Beside an ask there may be a copy that is shared without an approval. Then the ask has none.
         let before = self.beside.unwrap_or(self.before);
         let (targets, stands) = match before {
             Before::Waits | Before::WaitsUntil => (ONE, Stands::Pending),
@@ -319,7 +319,7 @@ impl Scene {
     pub fn is_sent_again_soon(&self, actor: usize) -> bool {
         let kind = self.actors[actor].kind;
         if self.is_about(Before::is_about_both) {
-            return !kind.is_hint() && !Kind::COPIES_UNTIL.contains(&kind);
+            return kind.needs_approval() && !kind.is_hint();
         }
         let is_of_image = Kind::ALL.contains(&kind);
         self.is_about(Before::is_about_approvals) && !(is_of_image && self.is_about(Before::is_about_the_image))

@@ -49,16 +49,18 @@ pub fn approved_copies(size: usize) -> impl Iterator<Item = Scene> {
     all(size, &Kind::APPROVED_COPIES, &Before::APPROVED_COPIES)
 }
 
-/// Where a copy needs an approval, and a share of it that needs none, and may expire, crosses that or is there.
+/// The same about copies that need an approval, where a share of the same copy that needs none crosses it, or is there before.
 pub fn copies_and_approvals(size: usize) -> impl Iterator<Item = Scene> {
-    let (approved, others) = (&Kind::APPROVED_COPIES, &Kind::UNAPPROVED_COPIES);
-    let has_approval =
-        |kinds: &[Kind]| kinds.iter().any(|kind| approved.contains(kind) && !Kind::COPIES_UNTIL.contains(kind));
+    let others = &Kind::UNAPPROVED_COPIES;
+    let has_approval = |kinds: &[Kind]| kinds.iter().any(|kind| kind.needs_approval());
     let has_other = |kinds: &[Kind]| kinds.iter().any(|kind| others.contains(kind));
-    let sets = sets(size, &[&approved[..], others].concat()).into_iter();
+    let sets = sets(size, &[&Kind::APPROVED_COPIES[..], others].concat()).into_iter();
     sets.flat_map(move |kinds| {
-        let is_crossed =
-            |before: &Before| has_other(&kinds) && (has_approval(&kinds) || before.is_approved_and_waits());
+        let is_crossed = |before: &Before| {
+            // Of three without an approval there would be too many states.
+            let is_about_both = has_approval(&kinds) || size < 3 && before.is_approved_and_waits();
+            has_other(&kinds) && is_about_both
+        };
         let crossed = Before::APPROVED_COPIES.into_iter().filter(is_crossed).map(|before| Scene::new(&kinds, before));
         let asks = if has_approval(&kinds) { &Before::ASKS_FOR_COPIES[..] } else { &[] };
         let beside = asks.iter().map(|before| Scene::new(&kinds, *before).beside(Before::CopyUntil));

@@ -11,7 +11,7 @@ use crate::{
 /// Something that reads may show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shown {
-    /// The clock, and the allowlist.
+    /// The clock, the allowlist, and whether the image may be deregistered.
     Beginning,
     /// Which images there are, and how they stand.
     Images,

@@ -1,5 +1,5 @@
-//! Owns [`State`], [`Move`], a step from one to another, and [`Answered`] and [`Happened`], from which the steps of one call or event
-//! are made.
+//! Owns [`State`], [`Move`], a step from one to another, and [`Answered`] and [`Happened`], from which the steps of one call or
+//! event are made.
 
 use std::rc::Rc;
 
@@ -49,7 +49,7 @@ pub(crate) struct Answered {
     pub(crate) at: u32,
     /// What is kept if the invocation is killed before it says that it has ended.
     pub(crate) killed: Option<u32>,
-    /// What reads show differently after this answer.
+    /// What reads show differently after this answer, if the call is a write and the exploration is reduced.
     pub(crate) changed: Rc<[Shown]>,
     pub(crate) wrong: Vec<Wrong>,
 }

@@ -19,7 +19,7 @@ pub(crate) struct Stop {
     pub(crate) kept: u32,
     pub(crate) at: u32,
     pub(crate) reads: u8,
-    /// The reads that may be the last: of those made at the same time, each.
+    /// Each read that may be the last one.
     pub(crate) lasts: Vec<Call>,
     pub(crate) path: Path,
 }

@@ -13,8 +13,8 @@ use crate::{
     world::{ONE, SLOTS},
 };
 
-/// Forgets what is noted of shares of copies that are undone or given up, where no rule asks for it: one that somebody takes back may
-/// be missing, whatever has happened to it. What became of an ask, and of the share of another target, must be told all the same.
+/// Forgets why shares of copies are undone, given up or missing, where a revoke or a reset runs: no rule asks for it there. What
+/// became of an ask, and of the share of another target, must still be told.
 pub fn forget_why_it_is_missing(kept: &mut Kept, scene: &Scene) {
     let is_about_copies = scene.before.is_about_copies() || scene.before.is_about_both();
     if !is_about_copies || !scene.has(Kind::takes_away) {

@@ -33,15 +33,16 @@ impl Scene {
     ) {
         self.check_given_once(taken, (before, after), pools, broken);
         let (is_begun, has_record) = broken.check_copies(taken, (before, after), pools);
+        // Only the shares of this requester need an approval.
         let is_unapproved = |step: &Step| {
             matches!(step, Step::CreateCopyRecord(record)
                 if record.approved_by.is_none() && record.requester == world::requester(ADA))
         };
         broken.rule(!taken.step(pools).is_some_and(|step| is_unapproved(&step)), WAITS_UNAPPROVED);
-        // To a hint, the record of the share says that it was approved. It was written by somebody who had the decision.
+        // A hint goes by the record of the share. If that share needs an approval, somebody who had the decision wrote the record.
         let kind = self.actors[taken.actor].kind;
         let is_hint = kind.is_hint() && has_record;
-        // One that needs no approval needs no decision.
+        // A share that needs no approval needs no decision.
         let is_decided = is_hint || kind.gives() || taken.answers.have_record(pools, is_approval);
         broken.rule(!is_begun || is_decided, NOBODY_SAYS_SO);
         let is_given = after
@@ -97,8 +98,8 @@ impl Scene {
         waiting & !self.asking(&end.aftermath.kept, end.pools)
     }
 
-    /// The requests that wait no longer for an approval or a copy, that were not made, and of which nothing was told. A share that
-    /// needs no approval and was made at once has none of these bits.
+    /// The requests that wait no longer for an approval or a copy, that were not made, and of which nothing was told. [`MADE`]
+    /// stands for a share without an approval that was there or was made at once.
     pub fn approved_untold(&self, end: &End<'_>) -> u8 {
         let kept = &end.aftermath.kept;
         let is_made = (1..SLOTS).any(|slot| kept.has_all(slot, ONE));

@@ -47,7 +47,7 @@ impl Fault {
         scene.may_go = may_go;
         let scene = beside.into_iter().fold(scene, Scene::beside);
         let without = faultless.explore(&scene, limits).found;
-        // This one goes by what the others forget.
+        // This fault depends on reads that an invocation otherwise forgets.
         let new = if planted == Planted::KeepsHalf { Explorer::that_forgets_nothing } else { Explorer::new };
         let mut explorer = new(planted);
         let mut found = |is_reduced| explorer.explore(&scene, Limits { is_reduced, ..limits }).found;
