@@ -126,8 +126,8 @@ impl Run<'_> {
         let why = |what| Exception::of_step(what, &BrokenByStep { scene, taken, after: &after, pools });
         let wrong = scene.check_step(taken, before, &after, pools).into_iter().map(|what| (what, why(what))).collect();
         let killed = killed.map(|killed| self.keep(killed));
-        let is_asked_for = call.is_write() && self.limits.is_reduced;
-        let changed = if is_asked_for { Shown::changed(before, &after) } else { Rc::new([]) };
+        let is_compared = call.is_write() && self.limits.is_reduced;
+        let changed = if is_compared { Shown::changed(before, &after) } else { Rc::new([]) };
         Answered { answer, is_failure, kept: self.keep(after), at: child, killed, changed, wrong }
     }
 
